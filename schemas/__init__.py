@@ -1,0 +1,1 @@
+"""Every format in flight and at rest. Pure: msgspec and the standard library."""

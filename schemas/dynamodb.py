@@ -1,0 +1,175 @@
+"""What lives in DynamoDB: the keys of each table and how messages map to items.
+
+    events     bucket "{program_id}#{n}", message_id       one item per distinct message id
+    totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
+    programs   program_id                                  core data, or a tombstone
+    leases     lease_key "{application}/{stream}/{shard}"  how far a reader has come
+
+Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.events import KINDS, CoreData, Event, kind_of
+from schemas.programs import Program, Totals
+
+BUCKETS = 16
+"""Partitions a program's events spread over: one partition takes 1,000 write units a second."""
+
+AttributeValue = Mapping[str, str | bool]
+Item = dict[str, AttributeValue]
+_Plain = str | int | bool | Decimal
+
+
+class KeySchema(NamedTuple):
+    """A table's key attributes, all strings; `sort` is None for a simple key."""
+
+    partition: str
+    sort: str | None = None
+
+
+EVENTS_KEY = KeySchema("bucket", "message_id")
+TOTALS_KEY = KeySchema("program_id", "lane")
+PROGRAMS_KEY = KeySchema("program_id")
+LEASES_KEY = KeySchema("lease_key")
+
+_CORE_ATTRIBUTES = {
+    "program_id": "program_id",
+    "name": "program_name",
+    "customer_id": "customer_id",
+    "customer_name": "customer_name",
+    "checksum": "checksum",
+    "version": "program_version",
+}
+_OWN_FIELDS = tuple(
+    name for name in next(iter(KINDS.values())).__struct_fields__ if name not in ("message_id", "program")
+)
+_COUNTS = Totals.__struct_fields__
+
+
+class Origin(NamedTuple):
+    """The Kinesis record that first stored an event: it makes counting repeatable."""
+
+    shard_id: str
+    sequence_number: str
+
+    def __str__(self) -> str:
+        return f"{self.shard_id}:{self.sequence_number}"
+
+
+class LaneTotals(NamedTuple):
+    """One lane's counts of a program, exact up to and including `sequence_number`."""
+
+    sequence_number: str
+    totals: Totals
+
+
+class StoredProgram(NamedTuple):
+    """A program item as read back; `program` is None for a tombstone."""
+
+    version: int
+    program: Program | None
+
+
+def events_key(program_id: str, message_id: UUID) -> Item:
+    """The same for every delivery and every resend of one message id of one program."""
+    bucket = zlib.crc32(message_id.bytes) % BUCKETS
+    return {"bucket": {"S": f"{program_id}#{bucket}"}, "message_id": {"S": str(message_id)}}
+
+
+def bucket_names(program_id: str) -> list[str]:
+    """Every partition of the events table that a program's events may be in."""
+    return [f"{program_id}#{bucket}" for bucket in range(BUCKETS)]
+
+
+def event_item(event: Event, origin: Origin) -> Item:
+    """An event as one flat item with the core data beside it. What is None is left out."""
+    program = event.program
+    core = {attribute: getattr(program, name) for name, attribute in _CORE_ATTRIBUTES.items()}
+    own = {name: getattr(event, name) for name in _OWN_FIELDS}
+    return events_key(program.program_id, event.message_id) | _attributes(
+        {"kind": kind_of(event), "origin": str(origin)} | core | own
+    )
+
+
+def event_from_item(item: Item) -> Event:
+    """The event that `event_item` stored. Raises KeyError or ValueError for another shape."""
+    plain = _plain(item)
+    core = CoreData(**{name: plain[attribute] for name, attribute in _CORE_ATTRIBUTES.items()})  # type: ignore[arg-type]
+    own = {name: plain[name] for name in _OWN_FIELDS if name in plain}
+    kind = KINDS[str(plain["kind"])]
+    return kind(message_id=UUID(str(plain["message_id"])), program=core, **own)  # type: ignore[arg-type]
+
+
+def program_key(program_id: str) -> Item:
+    return {"program_id": {"S": program_id}}
+
+
+def program_item(program: Program) -> Item:
+    """Core data as one flat item. What is None is left out."""
+    return _attributes({name: getattr(program, name) for name in program.__struct_fields__})
+
+
+def tombstone_item(program_id: str, version: int) -> Item:
+    """What stays of a deleted program, so that nothing older revives it."""
+    return _attributes({"program_id": program_id, "version": version, "deleted": True})
+
+
+def program_from_item(item: Item) -> StoredProgram:
+    """The stored program or tombstone. Attributes of a newer version are passed over."""
+    plain = _plain(item)
+    version = int(plain["version"])
+    if plain.get("deleted"):
+        return StoredProgram(version, None)
+    known = {name: plain[name] for name in Program.__struct_fields__ if name in plain}
+    return StoredProgram(version, Program(**known))  # type: ignore[arg-type]
+
+
+def lane_key(program_id: str, lane: str) -> Item:
+    """A lane is one partition key of one shard: what Lambda delivers in order."""
+    return {"program_id": {"S": program_id}, "lane": {"S": lane}}
+
+
+def lane_item(program_id: str, lane: str, counted: LaneTotals) -> Item:
+    counts = {name: getattr(counted.totals, name) for name in _COUNTS}
+    fence = {"sequence_number": counted.sequence_number}
+    return lane_key(program_id, lane) | _attributes(fence | counts)
+
+
+def lane_from_item(item: Item) -> LaneTotals:
+    plain = _plain(item)
+    counts = {name: int(plain.get(name, 0)) for name in _COUNTS}
+    return LaneTotals(str(plain["sequence_number"]), Totals(**counts))
+
+
+def sum_of_lanes(items: Iterable[Item]) -> Totals:
+    """A program's totals: the sum over its lanes."""
+    return sum((lane_from_item(item).totals for item in items), Totals())
+
+
+def _attributes(values: Mapping[str, _Plain | None]) -> Item:
+    return {name: _attribute(value) for name, value in values.items() if value is not None}
+
+
+def _attribute(value: _Plain) -> AttributeValue:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    return {"N": str(value)}
+
+
+def _plain(item: Item) -> dict[str, _Plain]:
+    return {name: _value(attribute) for name, attribute in item.items()}
+
+
+def _value(attribute: AttributeValue) -> _Plain:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        number = Decimal(value)
+        return int(number) if number == number.to_integral_value() else number
+    return value

@@ -1,0 +1,149 @@
+"""The one error tree. Each class carries the HTTP status and the `reason` a client sees.
+
+TrackerError                        500  internal_error
+├── RequestError                    400  bad_request
+│   ├── MalformedError              400  malformed
+│   ├── UnauthorizedError           401  unauthorized
+│   ├── ForbiddenError              403  forbidden
+│   ├── NotFoundError               404  not_found
+│   │   └── ProgramNotFoundError    404  program_not_found
+│   └── TooLargeError               413  too_large
+├── UnavailableError                503  unavailable             (with Retry-After)
+│   ├── CoreDataUnavailableError    503  core_data_unavailable
+│   ├── BufferFullError             503  buffer_full
+│   ├── NotAcknowledgedError        503  not_acknowledged
+│   ├── UpdateStreamUnavailableError  503  update_stream_unavailable
+│   └── DrainingError               503  draining
+├── PoisonError                     500  poison                  (no retry can ever apply it)
+│   ├── FrameError                  500  bad_frame
+│   ├── EventError                  500  bad_event
+│   └── UpdateError                 500  bad_update
+└── SettingsError                   500  bad_settings
+"""
+
+from typing import ClassVar
+
+
+class TrackerError(Exception):
+    """Base of everything this product raises on purpose.
+
+    `status` and `reason` are part of the HTTP API: a reason, once published, keeps its meaning.
+    """
+
+    status: ClassVar[int] = 500
+    reason: ClassVar[str] = "internal_error"
+
+
+class RequestError(TrackerError):
+    """The request cannot be served as sent; sending it again unchanged cannot help."""
+
+    status = 400
+    reason = "bad_request"
+
+
+class MalformedError(RequestError):
+    """A body or parameter that does not decode into what the route takes."""
+
+    reason = "malformed"
+
+
+class UnauthorizedError(RequestError):
+    """An admin route was called without the token."""
+
+    status = 401
+    reason = "unauthorized"
+
+
+class ForbiddenError(RequestError):
+    """An admin route was called with a wrong token."""
+
+    status = 403
+    reason = "forbidden"
+
+
+class NotFoundError(RequestError):
+    """Nothing answers at this path."""
+
+    status = 404
+    reason = "not_found"
+
+
+class ProgramNotFoundError(NotFoundError):
+    """Core data was consulted and has no such program. Never raised because of an outage."""
+
+    reason = "program_not_found"
+
+
+class TooLargeError(RequestError):
+    """A body, an item or an event over its named limit."""
+
+    status = 413
+    reason = "too_large"
+
+
+class UnavailableError(TrackerError):
+    """A dependency or a bound stands in the way; the same request may succeed later."""
+
+    status = 503
+    reason = "unavailable"
+    retry_after_s: ClassVar[int] = 1
+
+
+class CoreDataUnavailableError(UnavailableError):
+    """Neither Redis nor DynamoDB answered, and this task holds no copy of the program."""
+
+    reason = "core_data_unavailable"
+
+
+class BufferFullError(UnavailableError):
+    """The intake holds as many bytes as it may."""
+
+    reason = "buffer_full"
+
+
+class NotAcknowledgedError(UnavailableError):
+    """Kinesis did not confirm within the deadline. The event may still land: resend with its id."""
+
+    reason = "not_acknowledged"
+
+
+class UpdateStreamUnavailableError(UnavailableError):
+    """A change could not be put on the update stream."""
+
+    reason = "update_stream_unavailable"
+
+
+class DrainingError(UnavailableError):
+    """This task is stopping and takes nothing new."""
+
+    reason = "draining"
+
+
+class PoisonError(TrackerError):
+    """Bytes that can never be applied. They are set aside with their reason, never retried."""
+
+    reason = "poison"
+
+
+class FrameError(PoisonError):
+    """A Kinesis record that is not a frame this version can read."""
+
+    reason = "bad_frame"
+
+
+class EventError(PoisonError):
+    """One event of a frame that cannot be decoded or stored."""
+
+    reason = "bad_event"
+
+
+class UpdateError(PoisonError):
+    """An update stream record that is not an update this version can read."""
+
+    reason = "bad_update"
+
+
+class SettingsError(TrackerError):
+    """The environment does not give a process what it needs; the message names each variable."""
+
+    reason = "bad_settings"

@@ -1,0 +1,55 @@
+"""Invalidations: what `refresh` publishes on Redis once a change is applied.
+
+Each is one JSON object. Redis itself puts the channel's `sequence` number in front while it
+publishes (see schemas/redis.py), so a subscriber that sees a gap knows that it missed something.
+"""
+
+import msgspec
+
+from schemas.programs import Program, ProgramId, Totals, Version
+
+
+class ProgramInvalidated(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="program"
+):
+    """The program's new value as of `version`; None when it was deleted."""
+
+    program_id: ProgramId
+    version: Version
+    program: Program | None
+    sequence: int = 0
+
+
+class CacheInvalidated(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="purge"
+):
+    """Every program held in memory is to be forgotten."""
+
+    version: Version
+    sequence: int = 0
+
+
+class TotalsPublished(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="totals"
+):
+    """What is stored for a program so far. Published on the totals channel."""
+
+    program_id: ProgramId
+    totals: Totals
+    sequence: int = 0
+
+
+Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Invalidation)
+
+
+def encode_invalidation(invalidation: Invalidation) -> bytes:
+    """The message as handed to the script: without a sequence number, which Redis adds."""
+    return _encoder.encode(invalidation)
+
+
+def decode_invalidation(data: bytes | str) -> Invalidation:
+    """A message as received. Raises msgspec.MsgspecError for anything else on the channel."""
+    return _decoder.decode(data)

@@ -1,0 +1,132 @@
+"""Programs: the core data of a campaign, its totals, and whether it still counts."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Redis's Lua and JavaScript hold integers exactly only up to here."""
+
+ProgramId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+Text = Annotated[str, Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
+Version = Count
+"""Microseconds since the epoch, strictly increasing at one writer: the last writer wins by it."""
+Privacy = Literal["full", "truncate", "anonymous"]
+
+
+class InvalidReason(StrEnum):
+    """Why an event of a known program does not count. The set only grows."""
+
+    BAD_CHECKSUM = "bad_checksum"
+    PROGRAM_INACTIVE = "program_inactive"
+    PROGRAM_NOT_STARTED = "program_not_started"
+    PROGRAM_EXPIRED = "program_expired"
+    BUDGET_SPENT = "budget_spent"
+
+
+class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a writer chooses about a program. Times are epoch milliseconds, `budget` counts events.
+
+    A program counts events while `active` and starts_at_ms <= now < ends_at_ms.
+    """
+
+    name: Text
+    customer_id: Count
+    customer_name: Text
+    checksum: Annotated[str, Meta(max_length=128)]
+    active: bool = True
+    starts_at_ms: Count | None = None
+    ends_at_ms: Count | None = None
+    budget: Count | None = None
+    destination: Annotated[str, Meta(max_length=2048)] | None = None
+    privacy: Privacy = "truncate"
+
+    def __post_init__(self) -> None:
+        if (
+            self.starts_at_ms is not None
+            and self.ends_at_ms is not None
+            and self.starts_at_ms >= self.ends_at_ms
+        ):
+            raise ValueError("startsAtMs must be before endsAtMs")
+        if self.destination is not None and not _is_web_address(self.destination):
+            raise ValueError("destination must be an absolute http or https URL")
+
+
+class Program(ProgramFields, frozen=True, kw_only=True, rename="camel"):
+    """Core data as stored and pushed. `budget_spent` is set by the system, never by a writer."""
+
+    program_id: ProgramId
+    version: Version
+    budget_spent: bool = False
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Distinct stored events of one program. Each number only grows."""
+
+    views: Count = 0
+    clicks: Count = 0
+    conversions: Count = 0
+    invalid: Count = 0
+
+    @property
+    def valid(self) -> int:
+        """Events that count: what a budget is spent by."""
+        return self.views + self.clicks + self.conversions
+
+    @property
+    def stored(self) -> int:
+        """All distinct message ids, valid or not. Grows with every change, so it orders totals."""
+        return self.valid + self.invalid
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            views=self.views + other.views,
+            clicks=self.clicks + other.clicks,
+            conversions=self.conversions + other.conversions,
+            invalid=self.invalid + other.invalid,
+        )
+
+
+class Versions:
+    """Issues versions: microseconds of the wall clock, never the same or a smaller one twice."""
+
+    def __init__(self, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._clock_us = clock_us
+        self._last = 0
+
+    def next(self, after: int = 0) -> int:
+        """A version greater than every earlier one and than `after` (a version already seen)."""
+        self._last = max(self._clock_us(), self._last + 1, after + 1)
+        return self._last
+
+
+def invalid_reason(program: Program, *, checksum: str | None, now_ms: int) -> InvalidReason | None:
+    """Why an event arriving `now_ms` for `program` does not count; None when it does.
+
+    A checksum is compared only when the client gave one.
+    """
+    if checksum is not None and checksum != program.checksum:
+        return InvalidReason.BAD_CHECKSUM
+    if not program.active:
+        return InvalidReason.PROGRAM_INACTIVE
+    if program.starts_at_ms is not None and now_ms < program.starts_at_ms:
+        return InvalidReason.PROGRAM_NOT_STARTED
+    if program.ends_at_ms is not None and now_ms >= program.ends_at_ms:
+        return InvalidReason.PROGRAM_EXPIRED
+    if program.budget_spent:
+        return InvalidReason.BUDGET_SPENT
+    return None
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()

@@ -1,0 +1,126 @@
+"""What lives in Redis: versioned records, channels, and the one script that changes them.
+
+    program:{id}          hash  version, value   a Program as JSON; value "" is a tombstone
+    totals:{id}           hash  version, value   Totals as JSON; version is `Totals.stored`
+    purged                hash  version, value   the last purge
+    sequence:{channel}    integer                the number of the last message on the channel
+
+    REDIS_CHANNEL             program and purge invalidations
+    REDIS_CHANNEL:totals      totals
+
+Redis is a cache: all of it may vanish and is rebuilt from DynamoDB.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.invalidations import (
+    CacheInvalidated,
+    Invalidation,
+    ProgramInvalidated,
+    TotalsPublished,
+    encode_invalidation,
+)
+from schemas.programs import Program, Totals
+
+PROGRAM_KEYS = "program:*"
+"""Matches every program key and no other."""
+RECORD_FIELDS = ("version", "value")
+
+PUBLISH_IF_NEWER = """
+local held = redis.call('HGET', KEYS[1], 'version')
+if held and tonumber(held) >= tonumber(ARGV[1]) then
+    return 0
+end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'value', ARGV[2])
+local sequence = redis.call('INCR', KEYS[2])
+redis.call('PUBLISH', ARGV[3], '{"sequence":' .. sequence .. ',' .. string.sub(ARGV[4], 2))
+return 1
+"""
+"""Compare and set by version, bump the channel's sequence, publish: all or nothing.
+
+KEYS: record, sequence. ARGV: version, value, channel, message (a non-empty JSON object).
+Returns 1 when the record was replaced and the message published, 0 when it held this or newer.
+"""
+
+_encode = msgspec.json.encode
+_programs = msgspec.json.Decoder(Program)
+_totals = msgspec.json.Decoder(Totals)
+
+
+class Change(NamedTuple):
+    """The keys and arguments of one PUBLISH_IF_NEWER call."""
+
+    keys: tuple[str, str]
+    args: tuple[int, bytes, str, bytes]
+
+
+class Record(NamedTuple):
+    """A versioned program as read back; `program` is None for a tombstone."""
+
+    version: int
+    program: Program | None
+
+
+def program_key(program_id: str) -> str:
+    return f"program:{program_id}"
+
+
+def totals_key(program_id: str) -> str:
+    return f"totals:{program_id}"
+
+
+def totals_channel(channel: str) -> str:
+    """The channel of totals, beside the channel of invalidations."""
+    return f"{channel}:totals"
+
+
+def sequence_key(channel: str) -> str:
+    return f"sequence:{channel}"
+
+
+def program_change(channel: str, program: Program) -> Change:
+    """Makes `program` the record and tells every subscriber."""
+    message = ProgramInvalidated(program_id=program.program_id, version=program.version, program=program)
+    key = program_key(program.program_id)
+    return _change(key, channel, program.version, _encode(program), message)
+
+
+def tombstone_change(channel: str, program_id: str, version: int) -> Change:
+    """Makes the record a tombstone and tells every subscriber."""
+    message = ProgramInvalidated(program_id=program_id, version=version, program=None)
+    return _change(program_key(program_id), channel, version, b"", message)
+
+
+def totals_change(channel: str, program_id: str, totals: Totals) -> Change:
+    """Makes `totals` the record, published on the totals channel of `channel`."""
+    message = TotalsPublished(program_id=program_id, totals=totals)
+    key = totals_key(program_id)
+    return _change(key, totals_channel(channel), totals.stored, _encode(totals), message)
+
+
+def purge_change(channel: str, version: int) -> Change:
+    """Tells every subscriber once, however often this purge is applied."""
+    return _change("purged", channel, version, b"", CacheInvalidated(version=version))
+
+
+def read_program(fields: list[bytes | None]) -> Record | None:
+    """The record of an `HMGET program:{id} version value`; None when the key is not there.
+
+    Raises msgspec.MsgspecError or ValueError for a value this version did not write.
+    """
+    version, value = fields
+    if version is None or value is None:
+        return None
+    return Record(int(version), _programs.decode(value) if value else None)
+
+
+def read_totals(value: bytes | None) -> Totals | None:
+    """The totals of an `HGET totals:{id} value`; None when the key is not there."""
+    return None if value is None else _totals.decode(value)
+
+
+def _change(key: str, channel: str, version: int, value: bytes, message: Invalidation) -> Change:
+    body = encode_invalidation(message)
+    return Change((key, sequence_key(channel)), (version, value, channel, body))

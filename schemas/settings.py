@@ -1,0 +1,80 @@
+"""Reads a process's settings from its environment, once, into one frozen struct.
+
+Each field's encoded name is its variable, so a struct lists the variables a process takes:
+
+    class Settings(RedisSettings, frozen=True, kw_only=True):
+        port: int = field(name="PORT", default=8080)
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, field
+
+from schemas.errors import SettingsError
+
+Name = Annotated[str, Meta(min_length=1)]
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process that calls AWS takes. Endpoints (AWS_ENDPOINT_URL, and per service
+    AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL_DYNAMODB) and credentials the AWS SDK reads itself.
+    """
+
+    region: Name = field(name="AWS_REGION", default="us-east-1")
+    log_level: LogLevel = field(name="LOG_LEVEL", default="INFO")
+
+
+class RedisSettings(AwsSettings, frozen=True, kw_only=True):
+    """AwsSettings, and where Redis is: REDIS_URL, or else REDIS_HOST and REDIS_PORT."""
+
+    redis_url_or_empty: str = field(name="REDIS_URL", default="")
+    redis_host: Name = field(name="REDIS_HOST", default="127.0.0.1")
+    redis_port: Port = field(name="REDIS_PORT", default=6379)
+    redis_channel: Name = field(name="REDIS_CHANNEL", default="programs")
+
+    @property
+    def redis_url(self) -> str:
+        return self.redis_url_or_empty or f"redis://{self.redis_host}:{self.redis_port}"
+
+
+Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+
+def load(kind: type[Settings], environment: Mapping[str, str]) -> Settings:
+    """`kind` decoded from `environment`; an empty variable counts as unset.
+
+    Raises SettingsError naming every variable that is missing or has a bad value.
+    """
+    given = {name: value for name, value in environment.items() if value}
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        problems = list(_problems(kind, given))
+        raise SettingsError("; ".join(problems) or str(error)) from error
+
+
+def to_environment(settings: msgspec.Struct) -> dict[str, str]:
+    """The variables that make `load` return `settings`; those at their defaults are left out."""
+    variables = {}
+    for spec in msgspec.structs.fields(settings):
+        value = getattr(settings, spec.name)
+        if value != spec.default:
+            variables[spec.encode_name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return variables
+
+
+def _problems(kind: type[msgspec.Struct], given: Mapping[str, str]) -> Iterator[str]:
+    for spec in msgspec.structs.fields(kind):
+        if spec.encode_name in given:
+            try:
+                msgspec.convert(given[spec.encode_name], spec.type, strict=False)
+            except msgspec.ValidationError as error:
+                yield f"{spec.encode_name}={given[spec.encode_name]!r}: {error}"
+        elif spec.required:
+            yield f"{spec.encode_name} is not set"

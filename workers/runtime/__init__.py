@@ -1,0 +1,1 @@
+"""Actors, sources, hosts and what keeps them alive. Knows no agent."""
