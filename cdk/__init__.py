@@ -1,0 +1,1 @@
+"""Where the system is put together: on AWS and on this machine."""

@@ -1,0 +1,1 @@
+"""What Lambda runs on each stream: `persist` and `refresh`."""

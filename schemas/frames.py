@@ -30,12 +30,12 @@ _FASTEST = 1
 _PLAIN_HEAD = bytes((VERSION,))
 _COMPRESSED_HEAD = bytes((VERSION | COMPRESSED,))
 
-_events = msgspec.msgpack.Decoder(list[Event])
-_event = msgspec.msgpack.Decoder(Event)
+_events: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])
+_event: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 _raws = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
-class FailedEvent(NamedTuple):
+class FailedEvent(msgspec.Struct, frozen=True):
     """One event of a frame that did not decode: its place, its bytes and why."""
 
     index: int

@@ -42,7 +42,7 @@ class TotalsPublished(
 Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Invalidation)
+_decoder: msgspec.json.Decoder[Invalidation] = msgspec.json.Decoder(Invalidation)
 
 
 def encode_invalidation(invalidation: Invalidation) -> bytes:

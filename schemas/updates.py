@@ -51,7 +51,7 @@ class CachePurged(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag
 Update = ProgramChanged | ProgramDeleted | ProgramTotals | CachePurged
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Update)
+_decoder: msgspec.json.Decoder[Update] = msgspec.json.Decoder(Update)
 
 
 def encode_update(update: Update) -> bytes:

@@ -1,0 +1,1 @@
+"""The tracker: answers views, clicks and conversions from live core data."""

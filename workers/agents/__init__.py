@@ -1,0 +1,1 @@
+"""The agents: thin loops over pure rules."""

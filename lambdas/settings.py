@@ -1,0 +1,21 @@
+"""What the two Lambdas take from their environment."""
+
+from msgspec import field
+
+from schemas.settings import AwsSettings, Name, RedisSettings
+
+
+class PersistSettings(AwsSettings, frozen=True, kw_only=True):
+    """`persist`: event stream to DynamoDB, totals to the update stream."""
+
+    events_table: Name = field(name="EVENTS_TABLE")
+    totals_table: Name = field(name="TOTALS_TABLE")
+    update_stream: Name = field(name="UPDATE_STREAM")
+    failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
+
+
+class RefreshSettings(RedisSettings, frozen=True, kw_only=True):
+    """`refresh`: update stream to DynamoDB `programs`, then Redis."""
+
+    programs_table: Name = field(name="PROGRAMS_TABLE")
+    failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")

@@ -1,0 +1,53 @@
+"""What a tracker task takes from its environment."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from schemas.settings import Name, NotNegative, Port, Positive, RedisSettings
+
+Acknowledgement = Literal["durable", "buffered"]
+
+
+class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
+    """One tracker process. Every limit of it is here, with its default."""
+
+    event_stream: Name = field(name="EVENT_STREAM")
+    update_stream: Name = field(name="UPDATE_STREAM")
+    events_table: Name = field(name="EVENTS_TABLE")
+    programs_table: Name = field(name="PROGRAMS_TABLE")
+    totals_table: Name = field(name="TOTALS_TABLE")
+
+    host: Name = field(name="HOST", default="127.0.0.1")
+    port: Port = field(name="PORT", default=8080)
+    admin_token: str = field(name="ADMIN_TOKEN", default="")
+    """Asked of every call that changes something, unless empty."""
+    ack: Acknowledgement = field(name="TRACKER_ACK", default="durable")
+
+    request_max_bytes: Positive = field(name="TRACKER_REQUEST_MAX_BYTES", default=2_097_152)
+    header_max_bytes: Positive = field(name="TRACKER_HEADER_MAX_BYTES", default=16_384)
+    batch_max_items: Positive = field(name="TRACKER_BATCH_MAX_ITEMS", default=10_000)
+    event_max_bytes: Annotated[int, Meta(ge=512, le=262_144)] = field(
+        name="TRACKER_EVENT_MAX_BYTES", default=16_384
+    )
+    """One encoded event; well under a DynamoDB item's 400 KB and a Kinesis record's 1 MiB."""
+    buffer_max_bytes: Positive = field(name="TRACKER_BUFFER_MAX_BYTES", default=67_108_864)
+    """Events accepted and not yet confirmed, over all lanes."""
+    keys_per_shard: Annotated[int, Meta(ge=1, le=10)] = field(name="TRACKER_KEYS_PER_SHARD", default=1)
+    """Partition keys of one lane, and so records in one put. Lambda keeps order per key, at most ten
+    at a time (parallelization factor)."""
+    ack_timeout_ms: Positive = field(name="TRACKER_ACK_TIMEOUT_MS", default=5_000)
+    put_timeout_ms: Positive = field(name="TRACKER_PUT_TIMEOUT_MS", default=3_000)
+    shard_refresh_ms: Positive = field(name="TRACKER_SHARD_REFRESH_MS", default=30_000)
+    drain_timeout_ms: Positive = field(name="TRACKER_DRAIN_TIMEOUT_MS", default=10_000)
+
+    programs_max: Positive = field(name="TRACKER_PROGRAMS_MAX", default=100_000)
+    program_max_age_ms: Positive = field(name="TRACKER_PROGRAM_MAX_AGE_MS", default=600_000)
+    absent_max_age_ms: NotNegative = field(name="TRACKER_ABSENT_MAX_AGE_MS", default=2_000)
+    """How long an unknown program is remembered as unknown, unless an invalidation says otherwise."""
+    core_data_timeout_ms: Positive = field(name="TRACKER_CORE_DATA_TIMEOUT_MS", default=500)
+    """One read of Redis or of DynamoDB."""
+    heartbeat_ms: Positive = field(name="TRACKER_HEARTBEAT_MS", default=1_000)
+    heartbeat_timeout_ms: Positive = field(name="TRACKER_HEARTBEAT_TIMEOUT_MS", default=3_000)
+    apply_timeout_ms: Positive = field(name="TRACKER_APPLY_TIMEOUT_MS", default=10_000)
+    """How long `?wait=true`, fill and purge wait for a change to come back."""

@@ -1,0 +1,30 @@
+"""What the worker processes take from their environment."""
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from schemas.settings import AwsSettings, Name, NotNegative, Positive
+
+
+class HostSettings(AwsSettings, frozen=True, kw_only=True):
+    """A Lambda host. The names and ranges are those of Lambda's event source mapping
+    (AWS Lambda API reference, CreateEventSourceMapping).
+    """
+
+    event_stream: Name = field(name="EVENT_STREAM")
+    update_stream: Name = field(name="UPDATE_STREAM")
+    leases_table: Name = field(name="LEASES_TABLE")
+
+    batch_size: Annotated[int, Meta(ge=1, le=10_000)] = field(name="LAMBDA_BATCH_SIZE", default=100)
+    batching_window_ms: Annotated[int, Meta(ge=0, le=300_000)] = field(
+        name="LAMBDA_BATCHING_WINDOW_MS", default=0
+    )
+    maximum_retry_attempts: Annotated[int, Meta(ge=-1, le=10_000)] = field(
+        name="LAMBDA_MAXIMUM_RETRY_ATTEMPTS", default=-1
+    )
+    """-1: until the record leaves the stream."""
+    poll_interval_ms: Positive = field(name="LAMBDA_POLL_INTERVAL_MS", default=200)
+    """A shard takes five reads a second, shared by all its readers."""
+    retry_most_ms: NotNegative = field(name="LAMBDA_RETRY_MOST_MS", default=10_000)
+    """The longest wait between two attempts at the same batch."""
