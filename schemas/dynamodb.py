@@ -14,11 +14,16 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
+from schemas.errors import EventError
 from schemas.events import KINDS, CoreData, Event, kind_of
 from schemas.programs import Program, Totals
 
 BUCKETS = 16
 """Partitions a program's events spread over: one partition takes 1,000 write units a second."""
+
+NUMBER_MAX_DIGITS = 38
+NUMBER_EXPONENTS = range(-130, 126)
+"""What a number attribute holds (Amazon DynamoDB Developer Guide, "Supported data types")."""
 
 AttributeValue = Mapping[str, str | bool]
 Item = dict[str, AttributeValue]
@@ -87,7 +92,12 @@ def bucket_names(program_id: str) -> list[str]:
 
 
 def event_item(event: Event, origin: Origin) -> Item:
-    """An event as one flat item with the core data beside it. What is None is left out."""
+    """An event as one flat item with the core data beside it. What is None is left out.
+
+    Raises EventError for a value that DynamoDB cannot hold: it would refuse the whole batch.
+    """
+    if event.value is not None and not is_storable(event.value):
+        raise EventError("value is not a number DynamoDB holds")
     program = event.program
     core = {attribute: getattr(program, name) for name, attribute in _CORE_ATTRIBUTES.items()}
     own = {name: getattr(event, name) for name in _OWN_FIELDS}
@@ -97,12 +107,21 @@ def event_item(event: Event, origin: Origin) -> Item:
 
 
 def event_from_item(item: Item) -> Event:
-    """The event that `event_item` stored. Raises KeyError or ValueError for another shape."""
+    """The event that `event_item` stored. Raises KeyError, TypeError or ValueError for another shape."""
     plain = _plain(item)
     core = CoreData(**{name: plain[attribute] for name, attribute in _CORE_ATTRIBUTES.items()})  # type: ignore[arg-type]
     own = {name: plain[name] for name in _OWN_FIELDS if name in plain}
+    if "value" in own:
+        own["value"] = Decimal(own["value"])
     kind = KINDS[str(plain["kind"])]
     return kind(message_id=UUID(str(plain["message_id"])), program=core, **own)  # type: ignore[arg-type]
+
+
+def is_storable(value: Decimal) -> bool:
+    """Whether a number attribute holds `value` exactly: finite, and within its digits and magnitude."""
+    if not value.is_finite() or len(value.as_tuple().digits) > NUMBER_MAX_DIGITS:
+        return False
+    return value.adjusted() in NUMBER_EXPONENTS
 
 
 def program_key(program_id: str) -> Item:

@@ -23,6 +23,12 @@ TrackerError                        500  internal_error
 
 from typing import ClassVar
 
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What msgspec raises for input that does not decode. Text that is not UTF-8 and nesting past the
+interpreter's limit come out as Python's own errors, which are no MsgspecError."""
+
 
 class TrackerError(Exception):
     """Base of everything this product raises on purpose.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.errors import FrameError
+from schemas.errors import UNREADABLE, FrameError
 from schemas.events import Event
 
 VERSION = 1
@@ -24,11 +24,15 @@ MAX_RECORD_BYTES = 1_048_576
 """A stream's default record limit (UpdateMaxRecordSize may raise it, up to 10 MiB)."""
 MAX_INFLATED_BYTES = 16 * MAX_RECORD_BYTES
 """A compressed frame that inflates past this is refused: no writer of ours makes one."""
+MAX_EVENTS = 65_535
+"""What the array's 16-bit length holds. More would be a few bytes that inflate into gigabytes of
+objects, so a 32-bit length is refused."""
 
 _RAW_TARGET_BYTES = 4 * FRAME_TARGET_BYTES
 _FASTEST = 1
 _PLAIN_HEAD = bytes((VERSION,))
 _COMPRESSED_HEAD = bytes((VERSION | COMPRESSED,))
+_LONG_ARRAY = b"\xdd"
 
 _events: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])
 _event: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
@@ -51,7 +55,7 @@ class Frame(NamedTuple):
 
 
 def encode_frame(events: Sequence[bytes]) -> bytes:
-    """One frame of already encoded events, compressed where that is smaller."""
+    """One frame of at most MAX_EVENTS already encoded events, compressed where that is smaller."""
     body = _array_head(len(events)) + b"".join(events)
     packed = zlib.compress(body, _FASTEST)
     return _COMPRESSED_HEAD + packed if len(packed) < len(body) else _PLAIN_HEAD + body
@@ -82,25 +86,23 @@ def decode_frame(data: bytes) -> Frame:
     body = _body(data)
     try:
         return Frame(_events.decode(body), [])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return _decode_each(body)
 
 
 def _array_head(length: int) -> bytes:
     if length < 16:
         return bytes((0x90 | length,))
-    if length < 65_536:
-        return struct.pack(">BH", 0xDC, length)
-    return struct.pack(">BI", 0xDD, length)
+    return struct.pack(">BH", 0xDC, length)
 
 
 def _fitting(events: Sequence[bytes], start: int) -> int:
     size = 0
-    for count, event in enumerate(events[start:]):
+    for count, event in enumerate(events[start : start + MAX_EVENTS]):
         size += len(event)
         if size > _RAW_TARGET_BYTES and count:
             return count
-    return len(events) - start
+    return min(len(events) - start, MAX_EVENTS)
 
 
 def _body(data: bytes) -> bytes:
@@ -109,7 +111,10 @@ def _body(data: bytes) -> bytes:
     version = data[0] & ~COMPRESSED
     if version != VERSION:
         raise FrameError(f"frame version {version} is not {VERSION}")
-    return _inflate(data[1:]) if data[0] & COMPRESSED else data[1:]
+    body = _inflate(data[1:]) if data[0] & COMPRESSED else data[1:]
+    if body.startswith(_LONG_ARRAY):
+        raise FrameError(f"the frame holds more than {MAX_EVENTS} events")
+    return body
 
 
 def _inflate(data: bytes) -> bytes:
@@ -120,19 +125,21 @@ def _inflate(data: bytes) -> bytes:
         raise FrameError(f"the frame does not inflate: {error}") from error
     if not inflater.eof:
         raise FrameError(f"the frame is cut short or inflates past {MAX_INFLATED_BYTES} bytes")
+    if inflater.unused_data:
+        raise FrameError(f"{len(inflater.unused_data)} bytes follow the compressed events")
     return body
 
 
 def _decode_each(body: bytes) -> Frame:
     try:
         raws = _raws.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FrameError(f"the frame is not an array of events: {error}") from error
     frame = Frame([], [])
     for index, raw in enumerate(raws):
         payload = bytes(raw)
         try:
             frame.events.append(_event.decode(payload))
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             frame.failed.append(FailedEvent(index, payload, str(error)))
     return frame

@@ -6,6 +6,7 @@ publishes (see schemas/redis.py), so a subscriber that sees a gap knows that it 
 
 import msgspec
 
+from schemas.errors import UNREADABLE
 from schemas.programs import Program, ProgramId, Totals, Version
 
 
@@ -52,4 +53,7 @@ def encode_invalidation(invalidation: Invalidation) -> bytes:
 
 def decode_invalidation(data: bytes | str) -> Invalidation:
     """A message as received. Raises msgspec.MsgspecError for anything else on the channel."""
-    return _decoder.decode(data)
+    try:
+        return _decoder.decode(data)
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(str(error)) from error

@@ -127,6 +127,7 @@ def invalid_reason(program: Program, *, checksum: str | None, now_ms: int) -> In
 def _is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
+    return parts.scheme in ("http", "https") and bool(host) and text.isprintable() and " " not in text

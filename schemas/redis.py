@@ -11,6 +11,7 @@
 Redis is a cache: all of it may vanish and is rebuilt from DynamoDB.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -105,7 +106,7 @@ def purge_change(channel: str, version: int) -> Change:
     return _change("purged", channel, version, b"", CacheInvalidated(version=version))
 
 
-def read_program(fields: list[bytes | None]) -> Record | None:
+def read_program(fields: Sequence[bytes | str | None]) -> Record | None:
     """The record of an `HMGET program:{id} version value`; None when the key is not there.
 
     Raises msgspec.MsgspecError or ValueError for a value this version did not write.
@@ -116,7 +117,7 @@ def read_program(fields: list[bytes | None]) -> Record | None:
     return Record(int(version), _programs.decode(value) if value else None)
 
 
-def read_totals(value: bytes | None) -> Totals | None:
+def read_totals(value: bytes | str | None) -> Totals | None:
     """The totals of an `HGET totals:{id} value`; None when the key is not there."""
     return None if value is None else _totals.decode(value)
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from schemas.errors import UpdateError
+from schemas.errors import UNREADABLE, UpdateError
 from schemas.programs import Program, ProgramId, Totals, Version
 
 
@@ -63,5 +63,5 @@ def decode_update(data: bytes) -> Update:
     """The update in one record. Raises UpdateError for anything else, an unknown type included."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UpdateError(str(error)) from error
