@@ -1,5 +1,6 @@
 """Programs: the core data of a campaign, its totals, and whether it still counts."""
 
+import re
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,12 +13,16 @@ from msgspec import Meta
 MAX_SAFE_INTEGER = 2**53 - 1
 """Redis's Lua and JavaScript hold integers exactly only up to here."""
 
-ProgramId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+PROGRAM_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
+
+ProgramId = Annotated[str, Meta(pattern=PROGRAM_ID_PATTERN)]
 Text = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
 Version = Count
 """Microseconds since the epoch, strictly increasing at one writer: the last writer wins by it."""
 Privacy = Literal["full", "truncate", "anonymous"]
+
+_program_id = re.compile(PROGRAM_ID_PATTERN)
 
 
 class InvalidReason(StrEnum):
@@ -104,6 +109,11 @@ class Versions:
         """A version greater than every earlier one and than `after` (a version already seen)."""
         self._last = max(self._clock_us(), self._last + 1, after + 1)
         return self._last
+
+
+def is_program_id(text: str) -> bool:
+    """Whether a program can have this id at all."""
+    return _program_id.match(text) is not None
 
 
 def invalid_reason(program: Program, *, checksum: str | None, now_ms: int) -> InvalidReason | None:

@@ -1,0 +1,27 @@
+"""`python -m tracker`: one tracker task, until SIGTERM."""
+
+import logging
+import os
+import sys
+
+from schemas.errors import SettingsError
+from schemas.settings import load
+from tracker.app import create_app
+from tracker.settings import TrackerSettings
+
+
+def main() -> int:
+    """Exits 0 after a drain, 2 where the environment is not complete."""
+    try:
+        settings = load(TrackerSettings, os.environ)
+    except SettingsError as error:
+        print(f"tracker: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(settings)
+    app.run(settings.host, settings.port, single_process=True, motd=False, access_log=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The Sanic application: routes, errors, limits, and the life of its services."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any
+
+from sanic import Request, Sanic
+from sanic.exceptions import SanicException
+from sanic.response import HTTPResponse
+
+from schemas.errors import TrackerError
+from tracker.answers import plain_problem, problem
+from tracker.routes.cache import cache
+from tracker.routes.events import events
+from tracker.routes.health import health
+from tracker.routes.programs import programs
+from tracker.services import Services, open_services
+from tracker.settings import TrackerSettings
+
+Application = Sanic[Any, Any]
+OpenServices = Callable[[TrackerSettings], AbstractAsyncContextManager[Services]]
+
+_REASONS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_services) -> Application:
+    """A tracker that is not started yet. Services open before it listens and close after it has
+    answered what was in flight: Sanic cancels its own tasks first, so none of ours are Sanic's.
+    """
+    app = Sanic("tracker", configure_logging=False)
+    app.config.update(_limits(settings))
+    app.ctx.draining = False
+    for blueprint in (events, programs, cache, health):
+        app.blueprint(blueprint)
+    app.error_handler.add(TrackerError, _on_tracker_error)
+    app.error_handler.add(SanicException, _on_sanic_error)
+    app.error_handler.add(Exception, _on_bug)
+    _bind(app, settings, open_services)
+    return app
+
+
+def _limits(settings: TrackerSettings) -> dict[str, object]:
+    return {
+        "AUTO_EXTEND": False,
+        "REQUEST_MAX_SIZE": settings.request_max_bytes,
+        "REQUEST_MAX_HEADER_SIZE": settings.header_max_bytes,
+        "GRACEFUL_SHUTDOWN_TIMEOUT": settings.ack_timeout_ms / 1000,
+    }
+
+
+def _bind(app: Application, settings: TrackerSettings, open_services: OpenServices) -> None:
+    stack = AsyncExitStack()
+
+    @app.before_server_start
+    async def start(app: Application) -> None:
+        app.ctx.services = await stack.enter_async_context(open_services(settings))
+
+    @app.before_server_stop
+    async def drain(app: Application) -> None:
+        app.ctx.draining = True
+
+    @app.after_server_stop
+    async def stop(app: Application) -> None:
+        await stack.aclose()
+
+
+def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:
+    return problem(request, error)
+
+
+def _on_sanic_error(request: Request, error: SanicException) -> HTTPResponse:
+    status = error.status_code
+    reason = _REASONS.get(status, "bad_request" if status < 500 else "internal_error")
+    return plain_problem(
+        request, status=status, reason=reason, detail=str(error), headers=dict(error.headers)
+    )
+
+
+def _on_bug(request: Request, error: Exception) -> HTTPResponse:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem(request, TrackerError("this is our fault; it has been logged"))

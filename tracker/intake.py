@@ -1,0 +1,305 @@
+"""The intake: events in, frames on the event stream, one lane per shard.
+
+A lane is an actor. While its put is in flight its mail piles up, and what piled up becomes the
+next frames: a lone event leaves at once, under load frames fill. Order per key holds because
+
+1. a key always goes to the lane whose shard covers its hash;
+2. within a lane it always has the same partition key;
+3. a put carries at most one record per partition key, and what failed goes again before anything
+   newer ("PutRecords doesn't guarantee the ordering of records", Kinesis API reference);
+4. after a reshard, the new lanes wait until the lanes they replace are empty.
+
+A put that timed out may have landed. It is sent again: `persist` recognises message ids.
+"""
+
+import asyncio
+import logging
+import zlib
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from schemas.errors import NotAcknowledgedError, TooLargeError, TrackerError, UnavailableError
+from schemas.events import Event, encode_event
+from schemas.frames import split_frames
+from tracker.settings import TrackerSettings
+from workers.runtime.actor import Actor, Bound, Envelope
+from workers.runtime.backoff import backoff_s
+from workers.runtime.supervisor import Supervisor
+
+EVENT_OVERHEAD_BYTES = 512
+"""What an event in the buffer takes beside its bytes: envelope, future, queue slot."""
+FIRST_RETRY_S = 0.05
+MOST_RETRY_S = 2.0
+
+_HASH_SHIFT = 96  # a CRC of 32 bits, spread over Kinesis's hash key space of 128
+
+log = logging.getLogger(__name__)
+
+
+class Kinesis(Protocol):
+    """What the intake asks of a Kinesis client."""
+
+    async def list_shards(self, **request: Any) -> dict[str, Any]: ...
+
+    async def put_records(self, **request: Any) -> dict[str, Any]: ...
+
+
+class Keyed(NamedTuple):
+    """An encoded event and the hash that decides its lane and partition key."""
+
+    hash: int
+    payload: bytes
+
+
+Mail = Envelope[Keyed, None]
+
+
+class Shard(NamedTuple):
+    """An open shard: its id and where its range of hash keys starts."""
+
+    first_hash: int
+    shard_id: str
+
+
+class Put(NamedTuple):
+    """One record to put and the mail it carries."""
+
+    partition_key: str
+    data: bytes
+    mail: list[Mail]
+
+
+class Lane(Actor[Keyed, None]):
+    """Puts its mail on one shard, in order. A reply means that Kinesis confirmed the event."""
+
+    def __init__(
+        self, shard: Shard, *, kinesis: Kinesis, settings: TrackerSettings, bound: Bound, moved: asyncio.Event
+    ) -> None:
+        super().__init__(bound)
+        self.shard = shard
+        self._kinesis = kinesis
+        self._settings = settings
+        self._moved = moved
+
+    async def receive(self, batch: list[Mail]) -> None:
+        queues = self._queues(batch)
+        waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
+        while puts := [queue[0] for queue in queues if queue]:
+            confirmed = await self._put(puts)
+            for queue in queues:
+                if queue and (queue[0] in confirmed or _abandoned(queue[0])):
+                    queue.popleft()
+            if len(confirmed) < len(puts):
+                await asyncio.sleep(next(waits))
+
+    def _queues(self, batch: list[Mail]) -> list[deque[Put]]:
+        by_key: dict[str, list[Mail]] = {}
+        for mail in batch:
+            if not mail.abandoned:
+                key = str((mail.message.hash >> _HASH_SHIFT) % self._settings.keys_per_shard)
+                by_key.setdefault(key, []).append(mail)
+        return [_puts(key, mails) for key, mails in by_key.items()]
+
+    async def _put(self, puts: Sequence[Put]) -> list[Put]:
+        records = [
+            {
+                "PartitionKey": put.partition_key,
+                "Data": put.data,
+                "ExplicitHashKey": str(self.shard.first_hash),
+            }
+            for put in puts
+        ]
+        try:
+            async with asyncio.timeout(self._settings.put_timeout_ms / 1000):
+                answer = await self._kinesis.put_records(
+                    StreamName=self._settings.event_stream, Records=records
+                )
+        except (ClientError, BotoCoreError, TimeoutError) as error:
+            log.warning("put on %s failed: %s", self.shard.shard_id, str(error) or type(error).__name__)
+            return []
+        return [put for put, result in zip(puts, answer["Records"], strict=True) if self._settle(put, result)]
+
+    def _settle(self, put: Put, result: dict[str, str]) -> bool:
+        if result.get("ErrorCode"):
+            log.warning("put on %s refused: %s", self.shard.shard_id, result["ErrorCode"])
+            return False
+        if result["ShardId"] != self.shard.shard_id:
+            self._moved.set()
+        for mail in put.mail:
+            mail.settle(None)
+        return True
+
+
+class Intake:
+    """Takes events for the event stream, bounded in bytes over all lanes.
+
+    `run` must be running: it keeps the map of shards and with it the lanes.
+    """
+
+    def __init__(self, kinesis: Kinesis, settings: TrackerSettings, supervisor: Supervisor) -> None:
+        self._kinesis = kinesis
+        self._settings = settings
+        self._supervisor = supervisor
+        self._bound = Bound(settings.buffer_max_bytes)
+        self._moved = asyncio.Event()
+        self._lanes: list[Lane] = []
+        self._starts: list[int] = []
+        self._closed = False
+        self._durable = settings.ack == "durable"
+        self._ack_timeout_s = settings.ack_timeout_ms / 1000
+
+    @property
+    def accepting(self) -> bool:
+        """Whether an event of the largest size would be taken now."""
+        room = self._bound.limit - self._bound.used
+        return bool(self._lanes) and not self._closed and room > self._settings.event_max_bytes
+
+    async def send(self, event: Event) -> None:
+        """Returns once `event` is acknowledged: confirmed by Kinesis (`durable`), or queued and
+        sent as soon as can be (`buffered`).
+
+        Raises TooLargeError, BufferFullError, DrainingError or UnavailableError where it was not
+        taken; NotAcknowledgedError where it may or may not land.
+        """
+        if not self._durable:
+            self._tell(event)
+            return
+        try:
+            async with asyncio.timeout(self._ack_timeout_s):
+                await self._ask(event)
+        except TimeoutError as error:
+            raise _not_acknowledged() from error
+
+    async def send_all(self, events: Sequence[Event]) -> list[TrackerError | None]:
+        """The same for many: for each, in order, None or what `send` would have raised."""
+        outcomes = [self._taken(event) for event in events]
+        asked = [future for future in outcomes if isinstance(future, asyncio.Future)]
+        if asked:
+            _, late = await asyncio.wait(asked, timeout=self._ack_timeout_s)
+            for future in late:
+                future.cancel()
+        return [_outcome(outcome) for outcome in outcomes]
+
+    async def run(self) -> None:
+        """Follows the stream's shards until cancelled, at once where a record landed elsewhere."""
+        while True:
+            self._moved.clear()
+            await self._follow(await open_shards(self._kinesis, self._settings.event_stream))
+            try:
+                async with asyncio.timeout(self._settings.shard_refresh_ms / 1000):
+                    await self._moved.wait()
+            except TimeoutError:
+                pass
+
+    async def drain(self) -> bool:
+        """Takes no more and waits until all is confirmed, at most the drain timeout; True if it is."""
+        self._closed = True
+        for lane in self._lanes:
+            lane.close()
+        try:
+            async with asyncio.timeout(self._settings.drain_timeout_ms / 1000):
+                for lane in self._lanes:
+                    await lane.drained()
+        except TimeoutError:
+            log.error("drain timed out with %d bytes not confirmed", self._bound.used)
+            return False
+        return True
+
+    def _taken(self, event: Event) -> "asyncio.Future[None] | TrackerError | None":
+        try:
+            if self._durable:
+                return self._ask(event)
+            self._tell(event)
+        except TrackerError as error:
+            return error
+        return None
+
+    def _ask(self, event: Event) -> "asyncio.Future[None]":
+        keyed = self._keyed(event)
+        return self._lane(keyed).ask(keyed, weight=len(keyed.payload) + EVENT_OVERHEAD_BYTES)
+
+    def _tell(self, event: Event) -> None:
+        keyed = self._keyed(event)
+        self._lane(keyed).tell(keyed, weight=len(keyed.payload) + EVENT_OVERHEAD_BYTES)
+
+    def _keyed(self, event: Event) -> Keyed:
+        payload = encode_event(event)
+        if len(payload) > self._settings.event_max_bytes:
+            raise TooLargeError(f"the event takes {len(payload)} of {self._settings.event_max_bytes} bytes")
+        return Keyed(zlib.crc32(event.key.encode()) << _HASH_SHIFT, payload)
+
+    def _lane(self, keyed: Keyed) -> Lane:
+        if not self._lanes:
+            raise UnavailableError("the event stream's shards are not known yet")
+        return self._lanes[bisect_right(self._starts, keyed.hash) - 1]
+
+    async def _follow(self, shards: list[Shard]) -> None:
+        present = {lane.shard: lane for lane in self._lanes}
+        if shards == list(present) or self._closed:
+            return
+        log.info("%s: %d open shards", self._settings.event_stream, len(shards))
+        added = {shard: self._new_lane(shard) for shard in shards if shard not in present}
+        replaced = [lane for shard, lane in present.items() if shard not in shards]
+        self._lanes = [present.get(shard) or added[shard] for shard in shards]
+        self._starts = [shard.first_hash for shard in shards]
+        for lane in replaced:
+            await lane.drained()
+            await self._supervisor.stop(lane.shard.shard_id)
+        for shard, lane in added.items():
+            self._supervisor.start(shard.shard_id, lane.run)
+
+    def _new_lane(self, shard: Shard) -> Lane:
+        return Lane(
+            shard, kinesis=self._kinesis, settings=self._settings, bound=self._bound, moved=self._moved
+        )
+
+
+async def open_shards(kinesis: Kinesis, stream: str) -> list[Shard]:
+    """The shards that take records now, in the order of their hash ranges, which cover the space."""
+    request = {"StreamName": stream}
+    shards = []
+    while request:
+        page = await kinesis.list_shards(**request)
+        shards += [_shard(shard) for shard in page["Shards"] if _is_open(shard)]
+        request = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+    return sorted(shards)
+
+
+def _is_open(shard: dict[str, Any]) -> bool:
+    return "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+
+
+def _shard(shard: dict[str, Any]) -> Shard:
+    return Shard(int(shard["HashKeyRange"]["StartingHashKey"]), shard["ShardId"])
+
+
+def _puts(key: str, mails: list[Mail]) -> deque[Put]:
+    puts: deque[Put] = deque()
+    start = 0
+    for count, data in split_frames([mail.message.payload for mail in mails]):
+        puts.append(Put(key, data, mails[start : start + count]))
+        start += count
+    return puts
+
+
+def _abandoned(put: Put) -> bool:
+    return all(mail.abandoned for mail in put.mail)
+
+
+def _outcome(outcome: "asyncio.Future[None] | TrackerError | None") -> TrackerError | None:
+    if not isinstance(outcome, asyncio.Future):
+        return outcome
+    if outcome.cancelled():
+        return _not_acknowledged()
+    error = outcome.exception()
+    return error if error is None or isinstance(error, TrackerError) else _not_acknowledged()
+
+
+def _not_acknowledged() -> NotAcknowledgedError:
+    return NotAcknowledgedError(
+        "the event stream did not confirm in time; send again with the same messageId"
+    )

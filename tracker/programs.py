@@ -1,0 +1,229 @@
+"""Programs: this task's copy of core data (L1), kept true by invalidations.
+
+L1, here in memory -> L2, Redis -> L3, DynamoDB. Versions decide what is newer, never arrival.
+
+    linked        an entry is served as it is; past `program_max_age_ms` it is read again behind
+                  the answer
+    after a gap   (a new subscription, a missed message) every entry is checked against DynamoDB
+                  before it is served
+    not linked    so is every entry older than a heartbeat, and Redis is passed over
+
+An entry that no level can check is served as it is; an outage never turns into an absence.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from schemas.errors import CoreDataUnavailableError, ProgramNotFoundError
+from schemas.programs import Program
+from schemas.redis import Record
+from tracker.core_data import Level
+from tracker.settings import TrackerSettings
+
+PURGE = ""
+"""What `applied` takes instead of a program id to wait for a purge."""
+
+_ABSENT = Record(0, None)
+
+log = logging.getLogger(__name__)
+
+
+class Cache(Level, Protocol):
+    """A level that forgets, and is filled again from the truth."""
+
+    async def fill(self, program_id: str, record: Record) -> None:
+        """Puts `record` there unless something newer is. Raises CoreDataUnavailableError."""
+
+
+class Entry:
+    """A record in memory: when it was last known to be true, and after how many gaps."""
+
+    __slots__ = ("checked_ms", "gaps", "record", "spared_until_ms")
+
+    def __init__(self, record: Record, *, checked_ms: int, gaps: int) -> None:
+        self.record = record
+        self.checked_ms = checked_ms
+        self.gaps = gaps
+        self.spared_until_ms = 0
+        """A check just failed: not tried again before."""
+
+
+class Programs:
+    """Answers what a program is now. The only owner of L1; one event loop."""
+
+    def __init__(
+        self, cache: Cache, truth: Level, settings: TrackerSettings, clock_ms: Callable[[], int]
+    ) -> None:
+        self._cache = cache
+        self._truth = truth
+        self._settings = settings
+        self._clock_ms = clock_ms
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._reads: dict[str, asyncio.Task[Entry]] = {}
+        self._overtaking: dict[str, Record] = {}
+        self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
+        self._linked = False
+        self._gaps = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def get(self, program_id: str) -> Program:
+        """The program, as new as promised above.
+
+        Raises ProgramNotFoundError where core data has none, CoreDataUnavailableError where no
+        level answers and memory holds none.
+        """
+        program = (await self.record(program_id)).program
+        if program is None:
+            raise ProgramNotFoundError(f"program {program_id} is not known")
+        return program
+
+    async def record(self, program_id: str) -> Record:
+        """The same with its version: a tombstone's, or 0 where nothing was ever known.
+
+        Raises CoreDataUnavailableError.
+        """
+        entry = self._entries.get(program_id)
+        if entry is None or not self._servable(program_id, entry):
+            return (await self._checked(program_id, entry)).record
+        self._entries.move_to_end(program_id)
+        return entry.record
+
+    def apply(self, program_id: str, record: Record) -> None:
+        """Takes an invalidation. An older version changes nothing; what is not held is not taken in."""
+        if program_id in self._reads:
+            self._overtaking[program_id] = _newest(record, self._overtaking.get(program_id))
+        entry = self._entries.get(program_id)
+        if entry is not None and record.version >= entry.record.version:
+            self._keep(program_id, record, self._gaps)
+        self._wake(program_id, record.version)
+
+    def purge(self, version: int) -> None:
+        """Forgets every program."""
+        self._entries.clear()
+        self._gaps += 1
+        self._wake(PURGE, version)
+
+    def link_up(self) -> None:
+        """Invalidations arrive from now on; any number may have been missed before."""
+        self._linked = True
+        self._gaps += 1
+
+    def link_down(self) -> None:
+        """Invalidations may not arrive."""
+        self._linked = False
+
+    def message_missed(self) -> None:
+        """An invalidation did not arrive."""
+        self._gaps += 1
+
+    def applied(self, program_id: str, version: int) -> "asyncio.Future[None]":
+        """Done once an invalidation with this or a newer version came. Ask before sending the change."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(program_id, {})[future] = version
+        future.add_done_callback(lambda done: self._forget(program_id, done))
+        return future
+
+    async def close(self) -> None:
+        """Gives up reads under way."""
+        for read in list(self._reads.values()):
+            read.cancel()
+        await asyncio.gather(*self._reads.values(), return_exceptions=True)
+
+    def _servable(self, program_id: str, entry: Entry) -> bool:
+        now_ms = self._clock_ms()
+        if now_ms < entry.spared_until_ms:
+            return True
+        age_ms = now_ms - entry.checked_ms
+        if not self._linked:
+            return age_ms < self._settings.heartbeat_ms
+        if entry.gaps != self._gaps:
+            return False
+        if entry.record is _ABSENT:
+            return age_ms < self._settings.absent_max_age_ms
+        if age_ms >= self._settings.program_max_age_ms:
+            self._reading(program_id, verify=False)
+        return True
+
+    async def _checked(self, program_id: str, held: Entry | None) -> Entry:
+        verify = held is not None and held.gaps != self._gaps
+        try:
+            return await asyncio.shield(self._reading(program_id, verify=verify))
+        except CoreDataUnavailableError:
+            if held is None or held.record.program is None:
+                raise
+            held.spared_until_ms = self._clock_ms() + self._settings.heartbeat_ms
+            return held
+
+    def _reading(self, program_id: str, *, verify: bool) -> "asyncio.Task[Entry]":
+        """The one read of this program under way."""
+        read = self._reads.get(program_id)
+        if read is None:
+            read = asyncio.create_task(self._read(program_id, verify=verify))
+            self._reads[program_id] = read
+            read.add_done_callback(lambda done: self._landed(program_id, done))
+        return read
+
+    def _landed(self, program_id: str, read: "asyncio.Task[Entry]") -> None:
+        del self._reads[program_id]
+        self._overtaking.pop(program_id, None)
+        if not read.cancelled() and (error := read.exception()) is not None:
+            log.debug("program %s was not read: %s", program_id, error)
+
+    async def _read(self, program_id: str, *, verify: bool) -> Entry:
+        gaps = self._gaps
+        record = await self._read_levels(program_id, verify=verify)
+        overtaking = self._overtaking.get(program_id)
+        if record is None:
+            return self._keep(program_id, overtaking or _ABSENT, gaps)
+        held = self._entries.get(program_id)
+        return self._keep(program_id, _newest(record, overtaking, held.record if held else None), gaps)
+
+    async def _read_levels(self, program_id: str, *, verify: bool) -> Record | None:
+        if self._linked and not verify:
+            with suppress(CoreDataUnavailableError):
+                if (record := await self._cache.read(program_id)) is not None:
+                    return record
+        try:
+            record = await self._truth.read(program_id)
+        except CoreDataUnavailableError:
+            return await self._read_cache_alone(program_id, verify=verify)
+        if record is not None and self._linked:
+            with suppress(CoreDataUnavailableError):
+                await self._cache.fill(program_id, record)
+        return record
+
+    async def _read_cache_alone(self, program_id: str, *, verify: bool) -> Record:
+        """What a check falls back on without the truth; an absence there says nothing."""
+        record = await self._cache.read(program_id) if self._linked and verify else None
+        if record is None:
+            raise CoreDataUnavailableError("DynamoDB does not answer, and Redis has no copy")
+        return record
+
+    def _keep(self, program_id: str, record: Record, gaps: int) -> Entry:
+        entry = Entry(record, checked_ms=self._clock_ms(), gaps=gaps)
+        self._entries[program_id] = entry
+        self._entries.move_to_end(program_id)
+        if len(self._entries) > self._settings.programs_max:
+            self._entries.popitem(last=False)
+        return entry
+
+    def _wake(self, program_id: str, version: int) -> None:
+        for future, wanted in list(self._waiting.get(program_id, {}).items()):
+            if version >= wanted and not future.done():
+                future.set_result(None)
+
+    def _forget(self, program_id: str, future: "asyncio.Future[None]") -> None:
+        waiting = self._waiting[program_id]
+        del waiting[future]
+        if not waiting:
+            del self._waiting[program_id]
+
+
+def _newest(record: Record, *others: Record | None) -> Record:
+    return max((record, *(other for other in others if other)), key=lambda each: each.version)

@@ -1,0 +1,118 @@
+"""`/event/{programId}` and `/events`: events come in."""
+
+from uuid import UUID
+
+import msgspec
+from sanic import Blueprint, Request
+from sanic.response import HTTPResponse
+
+from schemas.errors import MalformedError, TooLargeError, TrackerError, UnavailableError
+from schemas.events import Event
+from tracker.answers import answer
+from tracker.requests import EventRequest, decode_event, decode_item, decode_query, split_batch
+from tracker.services import services_of
+
+events = Blueprint("events")
+
+
+class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """The program as of this event, and `reason` where the event does not count."""
+
+    user_agent: str | None
+    program_id: str
+    program_name: str
+    checksum: str
+    customer_id: int
+    customer_name: str
+    message_id: UUID
+    valid: bool
+    reason: str | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """An item of a batch that was taken, and `reason` where it does not count."""
+
+    index: int
+    message_id: UUID
+    valid: bool
+    reason: str | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An item of a batch that was not taken, with an error's `reason`."""
+
+    index: int
+    reason: str
+    detail: str
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each item: `results` and `errors` name it by its place in the batch."""
+
+    accepted: int
+    rejected: int
+    results: list[Accepted]
+    errors: list[Rejected]
+
+
+@events.get("/event/<program_id>")
+async def get_event(request: Request, program_id: str) -> HTTPResponse:
+    asked = decode_query(request.get_query_args()) if request.query_string else EventRequest()
+    event = await services_of(request).tracking.track(program_id, asked, request.headers)
+    return answer(request, event_answer(event))
+
+
+@events.post("/event/<program_id>")
+async def post_event(request: Request, program_id: str) -> HTTPResponse:
+    asked = decode_event(request.body, request.headers.get("content-type"))
+    event = await services_of(request).tracking.track(program_id, asked, request.headers)
+    return answer(request, event_answer(event))
+
+
+@events.post("/events")
+async def post_events(request: Request) -> HTTPResponse:
+    """Answers 200 with the fate of each item; 503 where one is to be sent again."""
+    items = _items(request)
+    outcomes = await services_of(request).tracking.track_all(items, request.headers)
+    again = any(isinstance(outcome, UnavailableError) for outcome in outcomes)
+    return answer(request, batch_answer(outcomes), status=503 if again else 200)
+
+
+def event_answer(event: Event) -> EventAnswer:
+    program = event.program
+    return EventAnswer(
+        user_agent=event.user_agent,
+        program_id=program.program_id,
+        program_name=program.name,
+        checksum=program.checksum,
+        customer_id=program.customer_id,
+        customer_name=program.customer_name,
+        message_id=event.message_id,
+        valid=event.valid,
+        reason=event.reason,
+    )
+
+
+def batch_answer(outcomes: list[Event | TrackerError]) -> BatchAnswer:
+    results = []
+    errors = []
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, TrackerError):
+            errors.append(Rejected(index=index, reason=outcome.reason, detail=str(outcome)))
+        else:
+            results.append(
+                Accepted(
+                    index=index, message_id=outcome.message_id, valid=outcome.valid, reason=outcome.reason
+                )
+            )
+    return BatchAnswer(accepted=len(results), rejected=len(errors), results=results, errors=errors)
+
+
+def _items(request: Request) -> list[EventRequest | TrackerError]:
+    settings = services_of(request).settings
+    batch = split_batch(request.body, request.headers.get("content-type"))
+    if not batch.raw:
+        raise MalformedError("the batch is empty")
+    if len(batch.raw) > settings.batch_max_items:
+        raise TooLargeError(f"the batch has {len(batch.raw)} of {settings.batch_max_items} items")
+    return [decode_item(raw, batch.decoder, max_bytes=settings.event_max_bytes) for raw in batch.raw]

@@ -1,0 +1,111 @@
+"""What a tracker task is made of, put together once and taken apart in reverse."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession, get_session
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from sanic import Request
+
+from schemas.programs import Versions
+from tracker.catalog import Catalog
+from tracker.changes import Changes
+from tracker.core_data import DynamoDBLevel, RedisLevel
+from tracker.intake import Intake
+from tracker.link import Link
+from tracker.programs import Programs
+from tracker.settings import TrackerSettings
+from tracker.totals import TotalsReader
+from tracker.tracking import Tracking
+from tracker.updates import Updates
+from workers.runtime.supervisor import Supervisor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the routes use."""
+
+    settings: TrackerSettings
+    intake: Intake
+    programs: Programs
+    tracking: Tracking
+    catalog: Catalog
+    totals: TotalsReader
+    changes: Changes
+
+
+@asynccontextmanager
+async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
+    """Connects and starts a task's actors; leaving drains the intake first, then stops the rest.
+
+    Needs nothing to be up: what is down is tried again, and answered as unavailable meanwhile.
+    """
+    async with AsyncExitStack() as stack:
+        session = get_session()
+        kinesis = await stack.enter_async_context(_client(session, "kinesis", settings))
+        dynamodb = await stack.enter_async_context(_client(session, "dynamodb", settings))
+        redis = await stack.enter_async_context(_redis(settings))
+        timeout_ms = settings.core_data_timeout_ms
+        cache = RedisLevel(redis, channel=settings.redis_channel, timeout_ms=timeout_ms)
+        truth = DynamoDBLevel(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms)
+        programs = Programs(cache, truth, settings, clock_ms)
+        stack.push_async_callback(programs.close)
+        supervisor = await stack.enter_async_context(Supervisor())
+        intake = Intake(kinesis, settings, supervisor)
+        stack.push_async_callback(intake.drain)
+        supervisor.start("intake", intake.run)
+        supervisor.start("link", Link(redis, programs, settings).run)
+        updates = Updates(kinesis, stream=settings.update_stream, timeout_ms=settings.ack_timeout_ms)
+        yield Services(
+            settings=settings,
+            intake=intake,
+            programs=programs,
+            tracking=Tracking(programs, intake, clock_ms),
+            catalog=Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms),
+            totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
+            changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
+        )
+
+
+def services_of(request: Request) -> Services:
+    """The services of the task that answers `request`."""
+    services: Services = request.app.ctx.services
+    return services
+
+
+def clock_ms() -> int:
+    """The wall clock in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def _client(session: AioSession, service: str, settings: TrackerSettings) -> AsyncIterator[Any]:
+    """An AWS client that tries once: who calls it decides about trying again."""
+    timeout_s = settings.put_timeout_ms / 1000
+    config = AioConfig(
+        region_name=settings.region,
+        connect_timeout=timeout_s,
+        read_timeout=timeout_s,
+        max_pool_connections=64,
+        retries={"total_max_attempts": 1},
+    )
+    async with session.create_client(service, config=config) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _redis(settings: TrackerSettings) -> AsyncIterator[Redis]:
+    """A Redis client that never hides a lost connection behind a retry of its own."""
+    redis = Redis.from_url(
+        settings.redis_url,
+        retry=Retry(NoBackoff(), 0),
+        socket_connect_timeout=settings.core_data_timeout_ms / 1000,
+    )
+    async with redis:
+        yield redis
