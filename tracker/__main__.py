@@ -9,6 +9,9 @@ from schemas.settings import load
 from tracker.app import create_app
 from tracker.settings import TrackerSettings
 
+BACKLOG = 2_048
+"""Connections that the kernel may hold for a moment when the loop is busy."""
+
 
 def main() -> int:
     """Exits 0 after a drain, 2 where the environment is not complete."""
@@ -18,8 +21,9 @@ def main() -> int:
         print(f"tracker: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     app = create_app(settings)
-    app.run(settings.host, settings.port, single_process=True, motd=False, access_log=False)
+    app.run(settings.host, settings.port, single_process=True, motd=False, access_log=False, backlog=BACKLOG)
     return 0
 
 

@@ -185,7 +185,10 @@ class Intake:
         return [_outcome(outcome) for outcome in outcomes]
 
     async def run(self) -> None:
-        """Follows the stream's shards until cancelled, at once where a record landed elsewhere."""
+        """Follows the stream's shards until cancelled, at once where a record landed elsewhere.
+
+        Raises UnavailableError where Kinesis does not list them; the lanes there are go on.
+        """
         while True:
             self._moved.clear()
             await self._follow(await open_shards(self._kinesis, self._settings.event_stream))
@@ -259,13 +262,16 @@ class Intake:
 
 
 async def open_shards(kinesis: Kinesis, stream: str) -> list[Shard]:
-    """The shards that take records now, in the order of their hash ranges, which cover the space."""
+    """The shards that take records now, in the order of their hash ranges. Raises UnavailableError."""
     request = {"StreamName": stream}
     shards = []
-    while request:
-        page = await kinesis.list_shards(**request)
-        shards += [_shard(shard) for shard in page["Shards"] if _is_open(shard)]
-        request = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+    try:
+        while request:
+            page = await kinesis.list_shards(**request)
+            shards += [_shard(shard) for shard in page["Shards"] if _is_open(shard)]
+            request = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
+    except (ClientError, BotoCoreError) as error:
+        raise UnavailableError(f"the shards of {stream} are not known: {error}") from error
     return sorted(shards)
 
 

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
+from schemas.errors import UnavailableError
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
@@ -49,12 +51,14 @@ class Link:
         self._sequence: int | None = None
 
     async def run(self) -> None:
-        """Subscribes and follows until the link is lost, which it raises (OSError, RedisError)."""
+        """Subscribes and follows until the link is lost; then raises UnavailableError."""
         try:
             async with self._redis.pubsub() as pubsub:
                 async with asyncio.timeout(self._settings.heartbeat_timeout_ms / 1000):
                     await pubsub.subscribe(self._settings.redis_channel)
                 await self._follow(pubsub)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise UnavailableError(f"Redis: {str(error) or type(error).__name__}") from error
         finally:
             self._subscriber.link_down()
 
