@@ -28,7 +28,10 @@ class Problem(msgspec.Struct, frozen=True):
 
 def answer(request: Request, body: object, *, status: int = 200) -> HTTPResponse:
     """`body` as JSON. Answers are about this moment, so nobody may cache them."""
-    return _response(request, _encoder.encode(body), status=status, content_type=JSON, headers={})
+    headers = (
+        {"retry-after": str(UnavailableError.retry_after_s)} if status == UnavailableError.status else {}
+    )
+    return _response(request, _encoder.encode(body), status=status, content_type=JSON, headers=headers)
 
 
 def problem(request: Request, error: TrackerError) -> HTTPResponse:

@@ -1,13 +1,14 @@
 """The Sanic application: routes, errors, limits, and the life of its services."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
 
 from sanic import Request, Sanic
 from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse
+from sanic_routing.exceptions import NoMethod, NotFound  # type: ignore[import-untyped]
 
 from schemas.errors import TrackerError
 from tracker.answers import plain_problem, problem
@@ -74,9 +75,16 @@ def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:
 def _on_sanic_error(request: Request, error: SanicException) -> HTTPResponse:
     status = error.status_code
     reason = _REASONS.get(status, "bad_request" if status < 500 else "internal_error")
-    return plain_problem(
-        request, status=status, reason=reason, detail=str(error), headers=dict(error.headers)
-    )
+    headers = {"allow": ", ".join(_allowed_methods(request))} if status == 405 else {}
+    return plain_problem(request, status=status, reason=reason, detail=str(error), headers=headers)
+
+
+def _allowed_methods(request: Request) -> Iterator[str]:
+    """What RFC 9110 wants to be told with a 405; sanic-routing 23.12 forgets it on the way."""
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        with suppress(NotFound, NoMethod):
+            request.app.router.resolve(path=request.path, method=method)
+            yield method
 
 
 def _on_bug(request: Request, error: Exception) -> HTTPResponse:
