@@ -8,7 +8,7 @@ from typing import Any
 from sanic import Request, Sanic
 from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse
-from sanic_routing.exceptions import NoMethod, NotFound  # type: ignore[import-untyped]
+from sanic_routing.exceptions import NoMethod, NotFound
 
 from schemas.errors import TrackerError
 from tracker.answers import plain_problem, problem
