@@ -1,0 +1,50 @@
+# What a person types here. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LOCK_TOOL := .run/lock-tool
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check lock
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED) ## create .venv with everything the other verbs need
+
+run: $(INSTALLED) ## bring the whole system up on this machine, until Ctrl-C (PORT=9000, KEEP=1)
+	@$(BIN)/python -m cdk.local run
+
+demo: $(INSTALLED) ## load, change and audit a running system, and end (DEMO_EVENTS=20000)
+	@$(BIN)/python -m cdk.local demo
+
+test: $(INSTALLED) ## run the tests (ARGS="-k frames")
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types, import contracts
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes newer ones)
+	@$(PYTHON) -m venv $(LOCK_TOOL)
+	@$(LOCK_TOOL)/bin/pip install --quiet --disable-pip-version-check uv
+	@$(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --all-extras --group local --group dev \
+		--universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header \
+		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'This needs Python 3.11 or newer as $(PYTHON). Install one, or name it: make setup PYTHON=python3.12' >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo 'This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv' >&2; \
+		exit 1; }
+	@echo 'Installing into $(VENV) ...'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@

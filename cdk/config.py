@@ -1,0 +1,63 @@
+"""What the system is made of: its tables and streams, and how the Lambdas read the streams.
+
+The AWS stacks and the local stack both build from these values, so that neither drifts.
+"""
+
+from msgspec import Struct
+
+from schemas.dynamodb import EVENTS_KEY, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, KeySchema
+
+
+class Table(Struct, frozen=True):
+    """A DynamoDB table, billed per request."""
+
+    name: str
+    key: KeySchema
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """A Kinesis stream. Its retention bounds how long a consumer may be down without loss."""
+
+    name: str
+    shards: int = 1
+    retention_hours: int = 24
+
+
+class EventSource(Struct, frozen=True, kw_only=True):
+    """How Lambda reads a stream (AWS Lambda API reference, CreateEventSourceMapping)."""
+
+    batch_size: int = 100
+    """In records. A hundred frames of 24 KB, as base64, stay under the 6 MB of an invocation."""
+    batching_window_ms: int = 0
+    maximum_retry_attempts: int = -1
+    """-1: until the record leaves the stream. The handlers set aside what can never be applied, so a
+    retry only ever waits for a dependency, and giving up would lose events."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """One deployment of the system."""
+
+    region: str = "us-east-1"
+    events: Table = Table("tracker-events", EVENTS_KEY)
+    totals: Table = Table("tracker-totals", TOTALS_KEY)
+    programs: Table = Table("tracker-programs", PROGRAMS_KEY)
+    leases: Table = Table("tracker-leases", LEASES_KEY)
+    event_stream: Stream = Stream(name="tracker-events")
+    update_stream: Stream = Stream(name="tracker-updates")
+    persist_source: EventSource = EventSource()
+    refresh_source: EventSource = EventSource()
+    failed_events_bucket: str = "tracker-failed-events"
+    redis_channel: str = "programs"
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return (self.events, self.totals, self.programs, self.leases)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        return (self.event_stream, self.update_stream)
+
+
+# Two shards are the fewest with lanes, order per shard and totals over shards; updates are few, and one
+# shard keeps them in one order.
+LOCAL = Config(event_stream=Stream(name="tracker-events", shards=2))

@@ -1,0 +1,73 @@
+"""Makes the tables, streams and bucket of a configuration on an AWS endpoint."""
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import ClientError
+
+from cdk.config import Config, Stream, Table
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+"""Any will do: the stand-in checks none."""
+KEY_TYPES = ("HASH", "RANGE")
+ALREADY_THERE = {"ResourceInUseException", "BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+def aws_client(service: str, *, endpoint_url: str, region: str) -> Any:
+    """A low-level client that takes nothing from the user's AWS configuration or proxies."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=region,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=ClientConfig(proxies={}, read_timeout=30, retries={"max_attempts": 3}),
+    )
+
+
+def create_resources(config: Config, *, endpoint_url: str) -> None:
+    """Creates what is missing; what is there already stays as it is. Blocks until all can be used."""
+    clients = {
+        service: aws_client(service, endpoint_url=endpoint_url, region=config.region)
+        for service in ("dynamodb", "kinesis", "s3")
+    }
+    try:
+        for table in config.tables:
+            _create_table(clients["dynamodb"], table)
+        for stream in config.streams:
+            _create_stream(clients["kinesis"], stream)
+        _unless_there(clients["s3"].create_bucket, Bucket=config.failed_events_bucket)
+    finally:
+        for client in clients.values():
+            client.close()
+
+
+def _create_table(dynamodb: Any, table: Table) -> None:
+    kinds = [(key, kind) for key, kind in zip(table.key, KEY_TYPES, strict=True) if key is not None]
+    _unless_there(
+        dynamodb.create_table,
+        TableName=table.name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in kinds],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in kinds],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    _wait(dynamodb, "table_exists", TableName=table.name)
+
+
+def _create_stream(kinesis: Any, stream: Stream) -> None:
+    _unless_there(kinesis.create_stream, StreamName=stream.name, ShardCount=stream.shards)
+    _wait(kinesis, "stream_exists", StreamName=stream.name)
+
+
+def _wait(client: Any, condition: str, **arguments: str) -> None:
+    client.get_waiter(condition).wait(**arguments, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+def _unless_there(create: Callable[..., object], **arguments: object) -> None:
+    try:
+        create(**arguments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ALREADY_THERE:
+            raise

@@ -1,0 +1,18 @@
+"""What `make run` and `make demo` take from their environment."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from schemas.settings import Positive
+
+
+class LocalSettings(Struct, frozen=True, kw_only=True):
+    """The local stack as a whole. Settings of its services pass through to them."""
+
+    port: Annotated[int, Meta(ge=0, le=65_534)] = field(name="PORT", default=8080)
+    """Of the first tracker; the second takes the next one. 0 picks free ports."""
+    keep: bool = field(name="KEEP", default=False)
+    """Whether state lasts from one run to the next."""
+    demo_events: Positive = field(name="DEMO_EVENTS", default=20_000)
+    admin_token: str = field(name="ADMIN_TOKEN", default="")

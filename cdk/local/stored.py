@@ -1,0 +1,73 @@
+"""Reads what is stored and counted, straight from the tables: the other side of the ledger."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from cdk.local.audit import Count, Entry
+from cdk.local.resources import aws_client
+from cdk.local.stack_file import StackFile
+from schemas.dynamodb import Item, events_key, sum_of_lanes
+from schemas.programs import Totals
+
+COUNT_OF_KIND: Mapping[str, Count] = {"view": "views", "click": "clicks", "conversion": "conversions"}
+POLL_S = 0.02
+EVENT_ATTRIBUTES = ("bucket", "message_id", "kind", "valid")
+
+
+class Stored:
+    """The events and totals tables of a running stack. Close it when done."""
+
+    def __init__(self, stack: StackFile) -> None:
+        self._stack = stack
+        self._dynamodb = aws_client("dynamodb", endpoint_url=stack.aws_endpoint_url, region=stack.region)
+
+    async def entries(self) -> list[Entry]:
+        """Every stored event, an entry per item."""
+        return await asyncio.to_thread(lambda: list(map(entry_of, self._scan_events())))
+
+    async def totals(self) -> dict[str, Totals]:
+        """Each program's totals, summed over its lanes."""
+        return await asyncio.to_thread(self._totals)
+
+    async def until_held(self, entry: Entry) -> None:
+        """Returns once this event is in the table, whatever it counts as."""
+        key = events_key(entry.program_id, UUID(entry.message_id))
+        while True:
+            answer = await asyncio.to_thread(
+                self._dynamodb.get_item, TableName=self._stack.events_table, Key=key, ConsistentRead=True
+            )
+            if "Item" in answer:
+                return
+            await asyncio.sleep(POLL_S)
+
+    def close(self) -> None:
+        self._dynamodb.close()
+
+    def _scan_events(self) -> Iterator[Item]:
+        names = {f"#{name}": name for name in EVENT_ATTRIBUTES}
+        return self._scan(
+            self._stack.events_table, ProjectionExpression=",".join(names), ExpressionAttributeNames=names
+        )
+
+    def _totals(self) -> dict[str, Totals]:
+        lanes: defaultdict[str, list[Item]] = defaultdict(list)
+        for item in self._scan(self._stack.totals_table):
+            lanes[str(item["program_id"]["S"])].append(item)
+        return {program_id: sum_of_lanes(items) for program_id, items in lanes.items()}
+
+    def _scan(self, table: str, **arguments: Any) -> Iterator[Item]:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=table, ConsistentRead=True, **arguments
+        )
+        for page in pages:
+            yield from page["Items"]
+
+
+def entry_of(item: Item) -> Entry:
+    """The ledger's view of an item of the events table."""
+    program_id, _, _ = str(item["bucket"]["S"]).rpartition("#")
+    count = COUNT_OF_KIND[str(item["kind"]["S"])] if item["valid"]["BOOL"] else "invalid"
+    return Entry(program_id, str(item["message_id"]["S"]), count)
