@@ -153,6 +153,11 @@ class Intake:
         self._ack_timeout_s = settings.ack_timeout_ms / 1000
 
     @property
+    def lanes(self) -> Sequence[Lane]:
+        """One for each open shard known, in the order of their hash ranges."""
+        return self._lanes
+
+    @property
     def accepting(self) -> bool:
         """Whether an event of the largest size would be taken now."""
         room = self._bound.limit - self._bound.used
@@ -187,16 +192,20 @@ class Intake:
     async def run(self) -> None:
         """Follows the stream's shards until cancelled, at once where a record landed elsewhere.
 
-        Raises UnavailableError where Kinesis does not list them; the lanes there are go on.
+        Raises what `refresh` raises; the lanes there are go on.
         """
         while True:
             self._moved.clear()
-            await self._follow(await open_shards(self._kinesis, self._settings.event_stream))
+            await self.refresh()
             try:
                 async with asyncio.timeout(self._settings.shard_refresh_ms / 1000):
                     await self._moved.wait()
             except TimeoutError:
                 pass
+
+    async def refresh(self) -> None:
+        """Reads the map of shards and makes the lanes match it. Raises UnavailableError."""
+        await self._follow(await open_shards(self._kinesis, self._settings.event_stream))
 
     async def drain(self) -> bool:
         """Takes no more and waits until all is confirmed, at most the drain timeout; True if it is."""
