@@ -9,12 +9,11 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-import msgspec
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from schemas.errors import UnavailableError
+from schemas.errors import UNREADABLE, UnavailableError
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
@@ -89,7 +88,7 @@ class Link:
     def _take(self, data: bytes) -> None:
         try:
             invalidation = decode_invalidation(data)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             log.warning("a message on %s is no invalidation: %s", self._settings.redis_channel, error)
             return
         if self._sequence is not None and invalidation.sequence != self._sequence + 1:

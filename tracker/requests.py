@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from schemas.errors import MalformedError, TooLargeError, TrackerError
+from schemas.errors import UNREADABLE, MalformedError, TooLargeError, TrackerError
 
 JSON = "application/json"
 NDJSON = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -48,8 +48,6 @@ class EventRequest(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc
 
 Decoder = msgspec.json.Decoder[EventRequest] | msgspec.msgpack.Decoder[EventRequest]
 
-_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 _json: Decoder = msgspec.json.Decoder(EventRequest)
 _msgpack: Decoder = msgspec.msgpack.Decoder(EventRequest)
 _json_items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -88,7 +86,7 @@ def split_batch(body: bytes, content_type: str | None) -> Items:
         if media_type in NDJSON or (media_type != JSON and body.lstrip()[:1] == b"{"):
             return Items([line for line in body.splitlines() if line.strip()], _json)
         return Items(_json_items.decode(body), _json)
-    except _UNDECODABLE as error:
+    except UNREADABLE as error:
         raise MalformedError(f"the batch is not an array of events: {error}") from error
 
 
@@ -105,7 +103,7 @@ def decode_item(raw: bytes | msgspec.Raw, decoder: Decoder, *, max_bytes: int) -
 def _decode(decoder: Decoder, data: bytes | msgspec.Raw) -> EventRequest:
     try:
         return decoder.decode(data)
-    except _UNDECODABLE as error:
+    except UNREADABLE as error:
         raise MalformedError(str(error)) from error
 
 

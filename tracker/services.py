@@ -1,7 +1,7 @@
 """What a tracker task is made of, put together once and taken apart in reverse."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from tracker.settings import TrackerSettings
 from tracker.totals import TotalsReader
 from tracker.tracking import Tracking
 from tracker.updates import Updates
+from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
 
 
@@ -56,7 +57,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         truth = DynamoDBLevel(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms)
         programs = Programs(cache, truth, settings, clock_ms)
         stack.push_async_callback(programs.close)
-        supervisor = await stack.enter_async_context(Supervisor())
+        supervisor = await stack.enter_async_context(Supervisor(backoff=restart_waits_s))
         intake = Intake(kinesis, settings, supervisor)
         stack.push_async_callback(intake.drain)
         supervisor.start("intake", intake.run)
@@ -71,6 +72,11 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
         )
+
+
+def restart_waits_s() -> Iterator[float]:
+    """Short: while the link is down, every read of core data goes to DynamoDB."""
+    return backoff_s(first_s=0.05, most_s=1.0)
 
 
 def services_of(request: Request) -> Services:

@@ -6,7 +6,7 @@ import msgspec
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
 
-from schemas.errors import MalformedError, ProgramNotFoundError
+from schemas.errors import UNREADABLE, MalformedError, ProgramNotFoundError
 from schemas.programs import Program, ProgramFields, Totals, is_program_id
 from tracker.answers import answer
 from tracker.changes import Change
@@ -86,7 +86,7 @@ def _decoded(body: bytes, program_id: str) -> ProgramBody:
         raise MalformedError("a program id is 1 to 64 letters, digits, '-' or '_'")
     try:
         decoded = _body.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise MalformedError(str(error)) from error
     if decoded.program_id not in (None, program_id):
         raise MalformedError("the programId of the body is not the path's")
