@@ -5,11 +5,13 @@ from uuid import UUID
 
 import msgspec
 
+from schemas.programs import ProgramId
+
 
 class CoreData(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The program as the tracker knew it when it answered. Only append fields, with defaults."""
 
-    program_id: str
+    program_id: ProgramId
     name: str
     customer_id: int
     customer_name: str
