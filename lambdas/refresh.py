@@ -1,0 +1,203 @@
+"""Lambda `refresh`: the update stream into the programs table, then into Redis, in order."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Literal, Protocol, assert_never
+
+from botocore.exceptions import ClientError
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from lambdas.batch import (
+    DEPENDENCY_ERRORS,
+    Answer,
+    Bucket,
+    FailedEvents,
+    Poison,
+    Record,
+    answer,
+    decode_batch,
+)
+from lambdas.calls import aws_client
+from lambdas.settings import RefreshSettings
+from schemas.dynamodb import Item, StoredProgram, program_from_item, program_item, tombstone_item
+from schemas.errors import UpdateError
+from schemas.redis import (
+    PROGRAM_KEYS,
+    PUBLISH_IF_NEWER,
+    Change,
+    program_change,
+    purge_change,
+    tombstone_change,
+    totals_change,
+)
+from schemas.settings import load
+from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, ProgramTotals, Update, decode_update
+
+REDIS_TIMEOUT_S = 2.0
+REDIS_RETRIES = 2
+KEYS_PER_SCAN = 1000
+
+log = logging.getLogger(__name__)
+
+
+class ProgramsTable(Protocol):
+    """The part of a DynamoDB client that `refresh` takes."""
+
+    def put_item(
+        self,
+        *,
+        TableName: str,
+        Item: Item,
+        ConditionExpression: str,
+        ExpressionAttributeValues: Item,
+        ReturnValuesOnConditionCheckFailure: Literal["ALL_OLD"],
+    ) -> object: ...
+
+
+class Cache(Protocol):
+    """What `refresh` does to Redis. Raises RedisError when it is out of reach."""
+
+    def publish(self, change: Change) -> None:
+        """Sets the record and tells subscribers, unless the record is as new or newer."""
+
+    def forget_programs(self) -> None:
+        """Removes every program record."""
+
+
+class RedisCache:
+    """The Cache in Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._publish_if_newer = redis.register_script(PUBLISH_IF_NEWER)
+
+    def publish(self, change: Change) -> None:
+        self._publish_if_newer(keys=change.keys, args=change.args)
+
+    def forget_programs(self) -> None:
+        cursor = None
+        while cursor != 0:
+            cursor, keys = self._redis.scan(cursor or 0, match=PROGRAM_KEYS, count=KEYS_PER_SCAN)
+            if keys:
+                self._redis.unlink(*keys)
+
+
+class Refresh:
+    """Applies batches of the update stream. Any order and repetition of updates ends the same:
+
+    1. Decode every record. What does not decode is poison; it is set aside when its turn comes.
+    2. Of a program's totals only the newest in the batch is applied: they are absolute.
+    3. A program goes into DynamoDB unless the table holds this version or a newer one.
+    4. What DynamoDB now holds, be it newer, goes to Redis and its subscribers, unless Redis holds this
+       version or a newer one. So a retry after a kill between 3 and 4 still publishes.
+    5. The first record that a dependency does not take ends the batch and is the answer.
+    """
+
+    def __init__(
+        self, *, dynamodb: ProgramsTable, cache: Cache, s3: Bucket, settings: RefreshSettings
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._cache = cache
+        self._failed = FailedEvents(s3, settings.failed_events_bucket)
+        self._table = settings.programs_table
+        self._channel = settings.redis_channel
+
+    def apply(self, records: Sequence[Record]) -> Record | None:
+        """Returns the first record that is not applied, None when all are. Idempotent."""
+        decoded = [(record, _decode(record)) for record in records]
+        newest = newest_totals(update for _, update in decoded)
+        for record, update in decoded:
+            if isinstance(update, ProgramTotals) and update is not newest[update.program_id]:
+                continue
+            try:
+                self._apply(record, update)
+            except (*DEPENDENCY_ERRORS, RedisError) as error:
+                log.warning("%s:%s is not applied: %s", record.shard_id, record.sequence_number, error)
+                return record
+        return None
+
+    def _apply(self, record: Record, update: Update | UpdateError) -> None:
+        match update:
+            case ProgramChanged(program=program):
+                self._hold(program.program_id, program_item(program))
+            case ProgramDeleted(program_id=program_id, version=version):
+                self._hold(program_id, tombstone_item(program_id, version))
+            case ProgramTotals(program_id=program_id, totals=totals):
+                self._cache.publish(totals_change(self._channel, program_id, totals))
+            case CachePurged(version=version):
+                self._cache.forget_programs()
+                self._cache.publish(purge_change(self._channel, version))
+            case UpdateError():
+                self._failed.set_aside(Poison(record, update, record.data))
+            case _:
+                assert_never(update)
+
+    def _hold(self, program_id: str, item: Item) -> None:
+        held = self._put_if_newer(item)
+        if held.program is None:
+            self._cache.publish(tombstone_change(self._channel, program_id, held.version))
+        else:
+            self._cache.publish(program_change(self._channel, held.program))
+
+    def _put_if_newer(self, item: Item) -> StoredProgram:
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(program_id) OR version < :version",
+                ExpressionAttributeValues={":version": item["version"]},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return _held_instead(error)
+        return program_from_item(item)
+
+
+def newest_totals(updates: Iterable[Update | UpdateError]) -> dict[str, ProgramTotals]:
+    """For each program the totals that count the most events."""
+    newest: dict[str, ProgramTotals] = {}
+    for update in updates:
+        if isinstance(update, ProgramTotals):
+            held = newest.setdefault(update.program_id, update)
+            if update.totals.stored > held.totals.stored:
+                newest[update.program_id] = update
+    return newest
+
+
+def handler(event: dict[str, Any], context: object) -> Answer:
+    """Takes a Kinesis batch, answers with the sequence number to retry from, if any."""
+    return answer(compose().apply(decode_batch(event)))
+
+
+@cache
+def compose() -> Refresh:
+    """One for the life of the Lambda environment, so that connections stay open between batches."""
+    settings = load(RefreshSettings, os.environ)
+    logging.getLogger("lambdas").setLevel(settings.log_level)
+    dynamodb, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "s3"))
+    redis_cache = RedisCache(redis_client(settings.redis_url))
+    return Refresh(dynamodb=dynamodb, cache=redis_cache, s3=s3, settings=settings)
+
+
+def redis_client(url: str, *, timeout_s: float = REDIS_TIMEOUT_S) -> Redis:
+    """Fails within seconds when Redis is dead, so that the batch is answered for and not timed out."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), REDIS_RETRIES)
+    return Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=retry)
+
+
+def _decode(record: Record) -> Update | UpdateError:
+    try:
+        return decode_update(record.data)
+    except UpdateError as error:
+        return error
+
+
+def _held_instead(error: ClientError) -> StoredProgram:
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    return program_from_item(error.response["Item"])

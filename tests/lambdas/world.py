@@ -1,0 +1,96 @@
+"""What `persist` reads and changes: shards that issue records, and a world in memory."""
+
+from collections.abc import Sequence
+from itertools import count
+from uuid import UUID
+
+from lambdas.batch import Record
+from lambdas.persist import Persist
+from lambdas.settings import PersistSettings
+from schemas.dynamodb import EVENTS_KEY, TOTALS_KEY, Item, sum_of_lanes
+from schemas.events import Event, encode_event
+from schemas.failures import FailedRecord, decode_failed
+from schemas.frames import encode_frame
+from schemas.programs import Totals
+from schemas.updates import ProgramTotals, decode_update
+from tests.factories import NOW_MS
+from tests.lambdas.memory import MemoryBucket, MemoryDynamoDB, MemoryStream, Steps
+
+SETTINGS = PersistSettings(
+    events_table="events", totals_table="totals", update_stream="updates", failed_events_bucket="failed"
+)
+FIRST_SEQUENCE_NUMBER = 10**56 - 2
+"""Two records on, sequence numbers have a digit more: text would order them wrongly."""
+MOST_DELIVERIES = 50
+
+
+class Shard:
+    """Issues the records of one shard, in order."""
+
+    def __init__(self, number: int = 0, *, first: int = FIRST_SEQUENCE_NUMBER) -> None:
+        self.shard_id = f"shardId-{number:012d}"
+        self._sequence_numbers = count(first)
+
+    def frame(self, *events: Event, key: str | None = "key-0") -> Record:
+        return self.record(encode_frame([encode_event(event) for event in events]), key=key)
+
+    def record(self, data: bytes, *, key: str | None = "key-0") -> Record:
+        return Record(
+            stream="stream",
+            shard_id=self.shard_id,
+            sequence_number=str(next(self._sequence_numbers)),
+            data=data,
+            arrived_at_ms=NOW_MS,
+            partition_key=key,
+        )
+
+
+class World:
+    """Everything that `persist` changes, in memory, and what tests ask of it."""
+
+    def __init__(self) -> None:
+        self.steps = Steps()
+        self.dynamodb = MemoryDynamoDB(self.steps, {"events": EVENTS_KEY, "totals": TOTALS_KEY})
+        self.updates = MemoryStream(self.steps)
+        self.bucket = MemoryBucket(self.steps)
+
+    def persist(self) -> Persist:
+        return Persist(
+            dynamodb=self.dynamodb,
+            kinesis=self.updates,
+            s3=self.bucket,
+            settings=SETTINGS,
+            pauses_s=(0.0, 0.0),
+        )
+
+    def deliver(self, records: Sequence[Record]) -> None:
+        """Delivers from the first record not applied, again and again, as Lambda does."""
+        left = list(records)
+        for _ in range(MOST_DELIVERIES):
+            first = self.persist().apply(left)
+            if first is None:
+                return
+            left = left[left.index(first) :]
+        raise AssertionError(f"{len(left)} records were never applied")
+
+    @property
+    def items(self) -> list[Item]:
+        return list(self.dynamodb.tables["events"].values())
+
+    @property
+    def stored_ids(self) -> set[UUID]:
+        return {UUID(str(item["message_id"]["S"])) for item in self.items}
+
+    def totals(self, program_id: str = "212313") -> Totals:
+        lanes = self.dynamodb.tables["totals"].values()
+        return sum_of_lanes(lane for lane in lanes if lane["program_id"]["S"] == program_id)
+
+    @property
+    def relayed(self) -> dict[str, Totals]:
+        """The last totals on the update stream, by program."""
+        updates = [decode_update(data) for data in self.updates.records]
+        return {each.program_id: each.totals for each in updates if isinstance(each, ProgramTotals)}
+
+    @property
+    def failed(self) -> dict[str, FailedRecord]:
+        return {key: decode_failed(body) for key, body in self.bucket.objects.items()}
