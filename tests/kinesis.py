@@ -89,6 +89,10 @@ class InMemoryKinesis:
             self._add(middle + 1, parent.last_hash, shard_id),
         ]
 
+    def open_shard(self) -> str:
+        """Opens a shard without parents that takes over the upper half of the hash keys."""
+        return self._add(HASH_KEYS // 2, HASH_KEYS - 1)
+
     def forget(self, shard_id: str) -> None:
         """The shard is gone with all its records: expired on AWS, deleted by an emulator's split."""
         del self._shards[shard_id]
@@ -204,7 +208,7 @@ class InMemoryKinesis:
         hash_key = int(record.get("ExplicitHashKey", _hash(record["PartitionKey"])))
         shard = next(
             each
-            for each in self._shards.values()
+            for each in reversed(self._shards.values())
             if not each.closed and each.first_hash <= hash_key <= each.last_hash
         )
         sequence_number = str(FIRST_SEQUENCE_NUMBER + next(self._numbers))

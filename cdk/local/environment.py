@@ -13,6 +13,8 @@ from tracker.settings import TrackerSettings
 from workers.settings import HostSettings
 
 Variables = Mapping[str, str]
+POLL_INTERVAL_MS = "50"
+"""MiniStack does not count reads; this is about as late as enhanced fan-out delivers on AWS."""
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """Nothing else of the caller's shell leaks in: no AWS profile, no proxy, no stray table name."""
 
@@ -83,4 +85,5 @@ def _host_variables(source: EventSource) -> dict[str, str]:
         "LAMBDA_BATCH_SIZE": str(source.batch_size),
         "LAMBDA_BATCHING_WINDOW_MS": str(source.batching_window_ms),
         "LAMBDA_MAXIMUM_RETRY_ATTEMPTS": str(source.maximum_retry_attempts),
+        "LAMBDA_POLL_INTERVAL_MS": POLL_INTERVAL_MS,
     }

@@ -121,7 +121,7 @@ async def test_a_put_whose_answer_is_lost_is_sent_again_with_the_same_ids() -> N
 
 async def test_an_event_not_confirmed_in_time_is_not_acknowledged_and_not_sent_anew() -> None:
     kinesis = InMemoryKinesis()
-    async with running(kinesis, ack_timeout_ms=50, put_timeout_ms=100) as intake:
+    async with running(kinesis, ack_timeout_ms=300) as intake:
         kinesis.hold()
         with pytest.raises(NotAcknowledgedError):
             await intake.send(view())
