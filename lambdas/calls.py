@@ -10,12 +10,14 @@ import boto3
 from botocore.config import Config
 
 IN_FLIGHT = 8
+CONNECTIONS = 8 * IN_FLIGHT
+"""Of one client: a host on this machine invokes the function for several shards at once."""
 RETRY_PAUSES_S = (0.05, 0.2, 0.8)
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=IN_FLIGHT,
+    max_pool_connections=CONNECTIONS,
     tcp_keepalive=True,
     parameter_validation=False,
 )
