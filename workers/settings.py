@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from schemas.settings import AwsSettings, Name, NotNegative, Positive
+from schemas.settings import AwsSettings, Name, Positive
 
 
 class HostSettings(AwsSettings, frozen=True, kw_only=True):
@@ -26,5 +26,7 @@ class HostSettings(AwsSettings, frozen=True, kw_only=True):
     """-1: until the record leaves the stream."""
     poll_interval_ms: Positive = field(name="LAMBDA_POLL_INTERVAL_MS", default=200)
     """A shard takes five reads a second, shared by all its readers."""
-    retry_most_ms: NotNegative = field(name="LAMBDA_RETRY_MOST_MS", default=10_000)
+    retry_most_ms: Positive = field(name="LAMBDA_RETRY_MOST_MS", default=10_000)
     """The longest wait between two attempts at the same batch."""
+    shard_refresh_ms: Positive = field(name="LAMBDA_SHARD_REFRESH_MS", default=30_000)
+    """How often to look for shards that a reshard brought. Where a shard ends, it is at once."""

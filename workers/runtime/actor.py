@@ -46,7 +46,7 @@ class Envelope(Generic[Message, Reply]):
         if self.reply is not None and not self.reply.done():
             self.reply.set_result(reply)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         if self.reply is not None and not self.reply.done():
             self.reply.set_exception(error)
 
@@ -54,8 +54,9 @@ class Envelope(Generic[Message, Reply]):
 class Actor(Generic[Message, Reply]):
     """Handles its mail in order, one batch at a time; a batch is all that waited.
 
-    Subclasses implement `receive`. Weights count against the bound until their batch is handled,
-    so that what is in flight is bounded too. Not thread-safe: one event loop.
+    Subclasses implement `receive`. Mail whose sender has stopped waiting is skipped. Weights count
+    against the bound until their batch is handled, so that what is in flight is bounded too.
+    Not thread-safe: one event loop, and one `run` at a time.
     """
 
     def __init__(self, bound: Bound) -> None:
@@ -84,7 +85,10 @@ class Actor(Generic[Message, Reply]):
         return reply
 
     async def run(self) -> None:
-        """Handles mail until cancelled. An error ends it; mail still waiting stays for the next run."""
+        """Handles mail until cancelled. An error ends it; mail still waiting stays for the next run.
+
+        Cancelled, it fails what is in hand with DrainingError.
+        """
         while True:
             await self._arrived.wait()
             batch = list(self._waiting)
@@ -109,13 +113,14 @@ class Actor(Generic[Message, Reply]):
         self._arrived.set()
 
     async def _handle(self, batch: list[Envelope[Message, Reply]]) -> None:
+        wanted = [envelope for envelope in batch if not envelope.abandoned]
         try:
-            await self.receive(batch)
+            if wanted:
+                await self.receive(wanted)
         except BaseException as error:
-            for envelope in batch:
-                envelope.fail(
-                    error if isinstance(error, Exception) else DrainingError("this task is stopping")
-                )
+            failure = error if isinstance(error, Exception) else DrainingError("this task is stopping")
+            for envelope in wanted:
+                envelope.fail(failure)
             raise
         finally:
             self._bound.release(sum(envelope.weight for envelope in batch))

@@ -10,7 +10,7 @@ def backoff_s(*, first_s: float, most_s: float) -> Iterator[float]:
     Full jitter spreads clients that failed together (AWS Architecture Blog, "Exponential Backoff
     And Jitter").
     """
-    ceiling = first_s
+    ceiling = min(first_s, most_s)
     while True:
         yield random.uniform(ceiling / 10, ceiling)
         ceiling = min(ceiling * 2, most_s)

@@ -2,24 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from types import TracebackType
 
+from schemas.errors import UnavailableError
 from workers.runtime.backoff import backoff_s
 
 FIRST_RESTART_S = 0.1
 MOST_RESTART_S = 10.0
+STEADY_S = 60.0
+"""A run that lasted this long was well: what ends it is a new failure, with the shortest wait."""
 
 log = logging.getLogger(__name__)
+
+
+def restart_waits_s() -> Iterator[float]:
+    return backoff_s(first_s=FIRST_RESTART_S, most_s=MOST_RESTART_S)
 
 
 class Supervisor:
     """Owns tasks, each restarted with backoff when it fails. Leaving the context cancels them.
 
-    A coroutine that returns is done and not started again.
+    A coroutine that returns is done and not started again. UnavailableError, the doing of a
+    dependency, is said without a traceback. One event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        backoff: Callable[[], Iterator[float]] = restart_waits_s,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backoff = backoff
+        self._clock_s = clock_s
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> "Supervisor":
@@ -28,27 +44,60 @@ class Supervisor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name in list(self._tasks):
-            await self.stop(name)
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in reversed(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Runs `run()` under `name`, which must not be running already."""
-        if name in self._tasks:
+        if self.is_running(name):
             raise ValueError(f"{name} is running already")
         self._tasks[name] = asyncio.create_task(self._keep(name, run), name=name)
 
+    def is_running(self, name: str) -> bool:
+        """Whether `name` was started and has not ended; waiting to start again counts."""
+        task = self._tasks.get(name)
+        return task is not None and not task.done()
+
     async def stop(self, name: str) -> None:
-        """Cancels the task and waits until it has ended."""
+        """Cancels the task, if it has not ended by itself, and waits until it has ended."""
         task = self._tasks.pop(name)
         task.cancel()
         await asyncio.wait([task])
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        waits = backoff_s(first_s=FIRST_RESTART_S, most_s=MOST_RESTART_S)
-        while True:
-            try:
-                return await run()
-            except Exception:
-                wait_s = next(waits)
-                log.exception("%s failed; it starts again in %.1f s", name, wait_s)
+        waits = self._backoff()
+        started_s = self._clock_s()
+        while (error := await _failure(run)) is not None:
+            trace = None if isinstance(error, UnavailableError) else error
+            reason = str(error) or type(error).__name__
+            if _is_cancelled():
+                log.error("%s failed while stopping: %s", name, reason, exc_info=trace)
+                return
+            if self._clock_s() - started_s >= STEADY_S:
+                waits = self._backoff()
+            wait_s = next(waits)
+            log.error("%s failed: %s; it starts again in %.1f s", name, reason, wait_s, exc_info=trace)
             await asyncio.sleep(wait_s)
+            started_s = self._clock_s()
+
+
+async def _failure(run: Callable[[], Awaitable[None]]) -> BaseException | None:
+    """What `run` raised, None if it returned. A cancelled future it awaited is a failure too."""
+    try:
+        await run()
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        return error
+    except Exception as error:
+        return error
+    return None
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
