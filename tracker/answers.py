@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import msgspec
 from sanic import Request
+from sanic.http import Http
 from sanic.response import HTTPResponse
 
 from schemas.errors import TrackerError, UnauthorizedError, UnavailableError
@@ -68,6 +69,8 @@ def wants_gzip(accepted: str | None) -> bool:
 def _response(
     request: Request, body: bytes, *, status: int, content_type: str, headers: dict[str, str]
 ) -> HTTPResponse:
+    if request.app.ctx.draining and isinstance(request.stream, Http):
+        request.stream.keep_alive = False
     headers["cache-control"] = "no-store"
     headers["vary"] = "accept-encoding"
     if wants_gzip(request.headers.get("accept-encoding")):

@@ -1,5 +1,6 @@
 """The Sanic application: routes, errors, limits, and the life of its services."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -62,6 +63,7 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.before_server_stop
     async def drain(app: Application) -> None:
         app.ctx.draining = True
+        await asyncio.sleep(settings.drain_delay_ms / 1000)
 
     @app.after_server_stop
     async def stop(app: Application) -> None:

@@ -39,7 +39,10 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     ack_timeout_ms: Positive = field(name="TRACKER_ACK_TIMEOUT_MS", default=5_000)
     put_timeout_ms: Positive = field(name="TRACKER_PUT_TIMEOUT_MS", default=3_000)
     shard_refresh_ms: Positive = field(name="TRACKER_SHARD_REFRESH_MS", default=30_000)
-    drain_timeout_ms: Positive = field(name="TRACKER_DRAIN_TIMEOUT_MS", default=10_000)
+    drain_delay_ms: NotNegative = field(name="TRACKER_DRAIN_DELAY_MS", default=500)
+    """How long a stopping task still serves, while readiness fails and every answer asks its client to
+    connect elsewhere. With the two timeouts it must stay under the container's stop timeout."""
+    drain_timeout_ms: Positive = field(name="TRACKER_DRAIN_TIMEOUT_MS", default=8_000)
 
     programs_max: Positive = field(name="TRACKER_PROGRAMS_MAX", default=100_000)
     program_max_age_ms: Positive = field(name="TRACKER_PROGRAM_MAX_AGE_MS", default=600_000)

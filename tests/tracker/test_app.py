@@ -133,7 +133,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Tracker]]
 def serve(clock: Clock) -> Serve:
     @asynccontextmanager
     async def serving(**fields: Any) -> AsyncIterator[Tracker]:
-        settings = tracker_settings(**fields)
+        settings = tracker_settings(**({"drain_delay_ms": 0} | fields))
         tracker = Tracker(settings, clock)
 
         @asynccontextmanager
@@ -531,6 +531,15 @@ async def test_health_follows_what_the_task_can_do(tracker: Tracker) -> None:
     tracker.intake.accepting = True
     tracker.app.ctx.draining = True
     assert await statuses() == [200, 503, 503]
+
+
+async def test_a_draining_task_serves_and_sends_its_clients_elsewhere(tracker: Tracker) -> None:
+    before = await tracker.client.get(f"/event/{ID}")
+    tracker.app.ctx.draining = True
+    after = await tracker.client.get(f"/event/{ID}")
+
+    assert (before.status_code, after.status_code) == (200, 200)
+    assert (before.headers["connection"], after.headers["connection"]) == ("keep-alive", "close")
 
 
 async def test_a_path_that_is_none_and_a_wrong_method_are_problems(tracker: Tracker) -> None:
