@@ -7,6 +7,7 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
 
 from schemas.errors import (
     BufferFullError,
@@ -106,6 +107,31 @@ async def test_order_per_key_survives_refusals_errors_and_lost_answers(keys_per_
     assert all(error is None for each in errors for error in each)
     for visitor in visitors:
         assert of_visitor(kinesis, visitor) == list(range(20))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        client_error("ProvisionedThroughputExceededException"),
+        client_error("InternalFailure"),
+        client_error("ExpiredTokenException"),
+        client_error("InvalidSignatureException"),
+        client_error("ResourceNotFoundException"),
+        ConnectTimeoutError(endpoint_url="in memory"),
+        EndpointConnectionError(endpoint_url="in memory"),
+        NoCredentialsError(),
+    ],
+    ids=str,
+)
+async def test_whatever_a_put_fails_with_it_is_tried_again(error: Exception) -> None:
+    kinesis = InMemoryKinesis()
+    event = view()
+    async with running(kinesis) as intake:
+        kinesis.fail("put_records", error, error)
+
+        await intake.send(event)
+
+    assert stored(kinesis) == [event]
 
 
 async def test_a_put_whose_answer_is_lost_is_sent_again_with_the_same_ids() -> None:
