@@ -13,6 +13,7 @@ help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## create .venv with everything the other verbs need
+	@:
 
 run: $(INSTALLED) ## bring the whole system up on this machine, until Ctrl-C (PORT=9000, KEEP=1)
 	@$(BIN)/python -m cdk.local run

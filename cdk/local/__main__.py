@@ -37,9 +37,8 @@ def main() -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> LocalSettings:
-    options = {"PORT": getattr(arguments, "port", None), "DEMO_EVENTS": getattr(arguments, "events", None)}
-    given = {name: str(value) for name, value in options.items() if value is not None}
-    return load(LocalSettings, {**os.environ, **given})
+    options = {name: value for name, value in vars(arguments).items() if name.isupper() and value is not None}
+    return load(LocalSettings, {**os.environ, **options})
 
 
 async def _run(settings: LocalSettings, run_dir: Path) -> int:
@@ -75,12 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m cdk.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="bring the system up and keep it up until Ctrl-C")
-    run.add_argument("--port", type=int, help="of the first tracker; 0 picks free ones (PORT, 8080)")
+    run.add_argument("--port", dest="PORT", help="of the first tracker; 0 picks free ones (8080)")
     demo = commands.add_parser("demo", help="load events, change a program, balance the ledger")
-    demo.add_argument("--events", type=int, help="how many (DEMO_EVENTS, 20000)")
+    demo.add_argument("--events", dest="DEMO_EVENTS", help="how many (20000)")
+    demo.add_argument("--lose", dest="DEMO_LOSE", help="remove so many before the audit: it must notice (0)")
     for command in (run, demo):
-        command.add_argument("--run-dir", type=Path, default=ROOT / ".run", help="logs, state, stack.json")
+        command.add_argument(
+            "--run-dir", type=_absolute, default=ROOT / ".run", help="of logs, state and stack.json (.run)"
+        )
     return parser
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).resolve()
 
 
 if __name__ == "__main__":

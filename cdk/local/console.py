@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 LOUD = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 LINE_MAX_BYTES = 65_536
-LINES_PER_WINDOW = 5
+LINES_PER_WINDOW = 2
 WINDOW_S = 10.0
 
 

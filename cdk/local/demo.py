@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cdk.local.audit import Audit, audit
@@ -63,12 +65,17 @@ async def _stack(
 
 
 async def _show(stack: StackFile, settings: LocalSettings, say: Say) -> Findings:
+    try:
+        with closing(Stored(stack)) as stored:
+            async with _client(settings) as http:
+                return await Demo(stack, http, stored, say).run(settings.demo_events, lose=settings.demo_lose)
+    except (httpx.HTTPError, BotoCoreError, ClientError, RedisError, TimeoutError) as error:
+        raise DemoError(f"The demo was cut off: {error!r}") from error
+
+
+def _client(settings: LocalSettings) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {settings.admin_token}"} if settings.admin_token else {}
-    with closing(Stored(stack)) as stored:
-        async with httpx.AsyncClient(
-            headers=headers, timeout=HTTP_TIMEOUT_S, trust_env=False, verify=False
-        ) as http:
-            return await Demo(stack, http, stored, say).run(settings.demo_events)
+    return httpx.AsyncClient(headers=headers, timeout=HTTP_TIMEOUT_S, trust_env=False, verify=False)
 
 
 class Demo:
@@ -81,7 +88,7 @@ class Demo:
         self._say = say
         self._client = Client(http, stack.trackers)
 
-    async def run(self, number: int) -> Findings:
+    async def run(self, number: int, *, lose: int) -> Findings:
         programs = await self._fill()
         self._before = set(await self._stored.entries())
         checksums = {program.program_id: program.checksum for program in programs}
@@ -90,6 +97,8 @@ class Demo:
         loaded = await self._load(samples[LONE_EVENTS:number])
         await self._resend(samples[:number], markers=samples[number:])
         changes = await self._rename(programs[0])
+        for sample in samples[:lose]:
+            await self._stored.remove(sample.entry)
         return Findings(
             audit=await self._audit(),
             loaded=loaded,

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import httpx
 import msgspec
 from msgspec import Struct
-from redis.asyncio.client import PubSub
 
 from cdk.local.errors import DemoError
 from schemas.invalidations import ProgramInvalidated, decode_invalidation
@@ -23,17 +23,28 @@ class Times(Struct, frozen=True):
     after_publish_ms: float
 
 
+class Messages(Protocol):
+    """A subscription to the channel of invalidations: redis.asyncio's PubSub."""
+
+    async def get_message(self, *, timeout: float) -> Mapping[str, Any] | None: ...  # noqa: ASYNC109
+
+
 class ProgramAnswer(Struct):
     program: Program
 
 
 class Renamer:
-    """Renames programs on the first tracker, as anyone may, and watches every tracker's answers.
+    """Renames programs on the first tracker, as anyone may, and watches every tracker's answers."""
 
-    `messages` is subscribed to the channel of invalidations.
-    """
-
-    def __init__(self, http: httpx.AsyncClient, messages: PubSub, trackers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        messages: Messages,
+        trackers: Sequence[str],
+        *,
+        timeout_s: float = CHANGE_TIMEOUT_S,
+    ) -> None:
+        self._timeout_s = timeout_s
         self._http = http
         self._messages = messages
         self._trackers = trackers
@@ -41,12 +52,12 @@ class Renamer:
     async def rename(self, program: Program, name: str) -> list[Times]:
         """Returns when each tracker answers the new name: one Times for each of them.
 
-        Raises DemoError where that takes CHANGE_TIMEOUT_S.
+        Raises DemoError where that takes `timeout_s`.
         """
         renamed = msgspec.structs.replace(program, name=name)
         path = f"/programs/{program.program_id}"
         try:
-            async with asyncio.timeout(CHANGE_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 put_s, published_s, *answered_s = await asyncio.gather(
                     self._put(path, renamed),
                     self._published(renamed),
@@ -65,7 +76,7 @@ class Renamer:
 
     async def _published(self, renamed: Program) -> float:
         while True:
-            message = await self._messages.get_message(timeout=CHANGE_TIMEOUT_S)
+            message = await self._messages.get_message(timeout=self._timeout_s)
             if message is not None and message["type"] == "message" and _tells(message["data"], renamed):
                 return time.perf_counter()
 

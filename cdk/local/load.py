@@ -82,7 +82,7 @@ class Client:
     `answer_ms` are the times of acknowledged requests: of single events, and of batches.
     """
 
-    def __init__(self, http: httpx.AsyncClient, trackers: Sequence[str]) -> None:
+    def __init__(self, http: httpx.AsyncClient, trackers: Sequence[str], *, retry_s: float = RETRY_S) -> None:
         self.acknowledged: set[Entry] = set()
         self.unanswered: set[Entry] = set()
         """Sent and never acknowledged: stored or not, either is right."""
@@ -90,6 +90,7 @@ class Client:
         self.single_ms: list[float] = []
         self.batch_ms: list[float] = []
         self._http = http
+        self._retry_s = retry_s
         self._turns = cycle(trackers)
 
     async def send_all(self, deliveries: Iterable[Delivery]) -> None:
@@ -113,7 +114,7 @@ class Client:
             left = await self._attempt(next(self._turns), left)
             if not left:
                 return
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(self._retry_s)
         self.unanswered.update(sample.entry for sample in left)
 
     async def _attempt(self, tracker: str, samples: Delivery) -> Delivery:

@@ -29,8 +29,16 @@ class Directories(Struct, frozen=True):
         """What lasts from one run with KEEP=1 to the next. Other runs leave it alone."""
         return self.run / "state"
 
+    @property
+    def kept_redis(self) -> Path:
+        return self.state / "valkey"
+
+    @property
+    def kept_aws(self) -> Path:
+        return self.state / "ministack"
+
     def create(self) -> None:
-        for directory in (self.logs, self.temporary, self.state / "valkey", self.state / "ministack"):
+        for directory in (self.logs, self.temporary, self.kept_redis, self.kept_aws):
             directory.mkdir(parents=True, exist_ok=True)
 
 
@@ -54,7 +62,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 def plan_run(settings: LocalSettings, config: Config, *, run_dir: Path, given: Mapping[str, str]) -> Plan:
     """Picks what is free now. `given` are the caller's variables, for the services' own settings.
 
-    Raises PortTakenError for a tracker port in use and SettingsError for a bad value among `given`.
+    Raises PortTakenError for a tracker port in use.
     """
     redis_port, aws_port = free_ports(2)
     aws_url = f"http://{HOST}:{aws_port}"

@@ -7,6 +7,8 @@ from itertools import islice
 from cdk.local.errors import PortTakenError, StartError
 
 HOST = "127.0.0.1"
+LOCALHOST = (HOST, "::1")
+"""What clients may take `localhost` for."""
 FREE = range(20_000, 30_000)
 """Below every system's ephemeral range: no client connection takes a port while its owner restarts."""
 
@@ -36,7 +38,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 def is_free(port: int) -> bool:
     """Whether a server can listen on `port`, and no other answers there under the name localhost."""
-    return _binds(port) and not _answers(port)
+    return _binds(port) and not any(_answers(host, port) for host in LOCALHOST)
 
 
 def _binds(port: int) -> bool:
@@ -49,9 +51,9 @@ def _binds(port: int) -> bool:
     return True
 
 
-def _answers(port: int) -> bool:
+def _answers(host: str, port: int) -> bool:
     try:
-        socket.create_connection(("localhost", port), timeout=0.2).close()
+        socket.create_connection((host, port), timeout=0.2).close()
     except OSError:
         return False
     return True

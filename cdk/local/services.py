@@ -22,7 +22,7 @@ ANSWER_TIMEOUT_S = 1.0
 
 def valkey(plan: Plan) -> Part:
     """Raises MissingToolError where the wheel has no server for this platform."""
-    kept = ("--dir", str(plan.directories.state / "valkey"), "--appendonly", "yes")
+    kept = ("--dir", str(plan.directories.kept_redis), "--appendonly", "yes")
     fresh = ("--dir", str(plan.directories.temporary), "--appendonly", "no")
     command = (_valkey_binary(), "--port", str(plan.redis_port), "--bind", HOST, "--save", "")
     return Part(
@@ -82,7 +82,7 @@ def _valkey_binary() -> str:
 
 
 def _ministack_variables(plan: Plan) -> dict[str, str]:
-    state = plan.directories.state / "ministack"
+    state = plan.directories.kept_aws
     kept = {
         "PERSIST_STATE": "1",
         "STATE_DIR": str(state),

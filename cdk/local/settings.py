@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from schemas.settings import Positive
+from schemas.settings import NotNegative
 
 
 class LocalSettings(Struct, frozen=True, kw_only=True):
@@ -14,5 +14,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     """Of the first tracker; the second takes the next one. 0 picks free ports."""
     keep: bool = field(name="KEEP", default=False)
     """Whether state lasts from one run to the next."""
-    demo_events: Positive = field(name="DEMO_EVENTS", default=20_000)
+    demo_events: Annotated[int, Meta(ge=100)] = field(name="DEMO_EVENTS", default=20_000)
+    demo_lose: NotNegative = field(name="DEMO_LOSE", default=0)
+    """Stored events that the demo removes before its audit, to show that the audit notices."""
     admin_token: str = field(name="ADMIN_TOKEN", default="")

@@ -1,9 +1,10 @@
 """The whole system on this machine: what is started, in which order, and what stops it."""
 
 import asyncio
+import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from redis.exceptions import RedisError
 import cdk
 from cdk.config import LOCAL
 from cdk.local.console import Say
-from cdk.local.plan import Plan, plan_run
+from cdk.local.errors import StartError
+from cdk.local.plan import Directories, Plan, plan_run
 from cdk.local.resources import create_resources
 from cdk.local.services import answers, ministack, redis_client, valkey
 from cdk.local.settings import LocalSettings
@@ -35,26 +37,50 @@ async def running_stack(
 
     Raises LocalError or SettingsError, with everything already started stopped again.
     """
-    with claim(run_dir):
+    with claim(run_dir), ExitStack() as stack:
         plan = plan_run(settings, LOCAL, run_dir=run_dir, given=given)
         plan.directories.create()
+        if settings.keep:
+            stack.enter_context(_kept_state(plan.directories, say))
         async with _client() as client, Supervisor(plan.directories.logs, say) as supervisor:
             await _start(plan, supervisor, client, say)
             supervisor.watch(lambda pids: write_stack_file(run_dir, stack_file(plan, pids)))
             yield stack_file(plan, supervisor.pids)
 
 
+@contextmanager
+def _kept_state(directories: Directories, say: Say) -> Iterator[None]:
+    """MiniStack keeps what it held at its last clean stop, Redis every write: after a run that was cut
+    off, a Redis ahead of the tables would pass on what they no longer know."""
+    in_use = directories.state / "in-use"
+    if in_use.exists():
+        say("The last run with KEEP=1 was cut off: its tables and streams are as of the clean stop before.")
+        shutil.rmtree(directories.kept_redis)
+        directories.create()
+    in_use.touch()
+    try:
+        yield
+    finally:
+        in_use.unlink()
+
+
 async def _start(plan: Plan, supervisor: Supervisor, client: httpx.AsyncClient, say: Say) -> None:
-    recover = partial(_recover, plan, say)
-    await supervisor.start([valkey(plan), ministack(plan, client, recover=recover)])
+    stand_ins = [valkey(plan), ministack(plan, client, recover=partial(_recover, plan, say))]
+    hosts = [
+        _lambda_host("refresh", plan.environments.refresh()),
+        _lambda_host("persist", plan.environments.persist()),
+    ]
+    trackers = [_tracker(plan, number, client) for number in range(1, len(plan.tracker_ports) + 1)]
+    await supervisor.start(stand_ins)
+    try:
+        await _create_resources(plan)
+    except (BotoCoreError, ClientError) as error:
+        raise StartError(f"The tables and streams could not be made: {error}") from error
+    await supervisor.start(hosts, trackers)
+
+
+async def _create_resources(plan: Plan) -> None:
     await asyncio.to_thread(create_resources, plan.config, endpoint_url=plan.addresses.aws_url)
-    await supervisor.start(
-        [
-            _lambda_host("refresh", plan.environments.refresh()),
-            _lambda_host("persist", plan.environments.persist()),
-        ],
-        [_tracker(plan, number, client) for number in range(1, len(plan.tracker_ports) + 1)],
-    )
 
 
 def _tracker(plan: Plan, number: int, client: httpx.AsyncClient) -> Part:
@@ -88,7 +114,7 @@ async def _at_once() -> bool:
 async def _recover(plan: Plan, say: Say) -> None:
     """MiniStack came back without what it held. Redis, a cache of that, starts empty with it."""
     try:
-        await asyncio.to_thread(create_resources, plan.config, endpoint_url=plan.addresses.aws_url)
+        await _create_resources(plan)
         async with redis_client(plan.addresses.redis_url) as redis:
             await redis.flushall()
     except (OSError, BotoCoreError, ClientError, RedisError) as error:

@@ -34,17 +34,24 @@ class Stored:
 
     async def until_held(self, entry: Entry) -> None:
         """Returns once this event is in the table, whatever it counts as."""
-        key = events_key(entry.program_id, UUID(entry.message_id))
         while True:
-            answer = await asyncio.to_thread(
-                self._dynamodb.get_item, TableName=self._stack.events_table, Key=key, ConsistentRead=True
-            )
-            if "Item" in answer:
+            if "Item" in await asyncio.to_thread(self._get_event, entry):
                 return
             await asyncio.sleep(POLL_S)
 
+    async def remove(self, entry: Entry) -> None:
+        """Loses an event, so that an audit has something to find."""
+        await asyncio.to_thread(
+            self._dynamodb.delete_item, TableName=self._stack.events_table, Key=_key(entry)
+        )
+
     def close(self) -> None:
         self._dynamodb.close()
+
+    def _get_event(self, entry: Entry) -> Any:
+        return self._dynamodb.get_item(
+            TableName=self._stack.events_table, Key=_key(entry), ConsistentRead=True
+        )
 
     def _scan_events(self) -> Iterator[Item]:
         names = {f"#{name}": name for name in EVENT_ATTRIBUTES}
@@ -71,3 +78,7 @@ def entry_of(item: Item) -> Entry:
     program_id, _, _ = str(item["bucket"]["S"]).rpartition("#")
     count = COUNT_OF_KIND[str(item["kind"]["S"])] if item["valid"]["BOOL"] else "invalid"
     return Entry(program_id, str(item["message_id"]["S"]), count)
+
+
+def _key(entry: Entry) -> Item:
+    return events_key(entry.program_id, UUID(entry.message_id))
