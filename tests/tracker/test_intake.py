@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from schemas.errors import (
     BufferFullError,
@@ -120,6 +121,7 @@ async def test_order_per_key_survives_refusals_errors_and_lost_answers(keys_per_
         ConnectTimeoutError(endpoint_url="in memory"),
         EndpointConnectionError(endpoint_url="in memory"),
         NoCredentialsError(),
+        ResponseParserError("the answer is no JSON"),
     ],
     ids=str,
 )
