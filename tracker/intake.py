@@ -118,11 +118,12 @@ class Lane(Actor[Keyed, None]):
                 answer = await self._kinesis.put_records(
                     StreamName=self._settings.event_stream, Records=records
                 )
+            results = answer["Records"]
         except Exception as error:
             # Whatever it was, what was not confirmed is still ours to send.
             log.warning("put on %s failed: %s", self.shard.shard_id, str(error) or type(error).__name__)
             return []
-        return [put for put, result in zip(puts, answer["Records"], strict=True) if self._settle(put, result)]
+        return [put for put, result in zip(puts, results, strict=False) if self._settle(put, result)]
 
     def _settle(self, put: Put, result: dict[str, str]) -> bool:
         if result.get("ErrorCode"):
