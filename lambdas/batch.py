@@ -9,6 +9,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.calls import in_flight
+from schemas.dynamodb import lane_of
 from schemas.errors import PoisonError, UnavailableError
 from schemas.failures import FailedRecord, encode_failed
 
@@ -37,8 +38,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lane(self) -> str:
-        """What Lambda delivers in order: one partition key of one shard, at any parallelization factor."""
-        return f"{self.shard_id}/{self.partition_key or ''}"
+        return lane_of(self.shard_id, self.partition_key)
 
 
 class Bucket(Protocol):

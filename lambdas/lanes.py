@@ -5,12 +5,20 @@ from typing import Literal, NotRequired, Protocol, TypedDict
 
 from botocore.exceptions import ClientError
 
-from schemas.dynamodb import Item, LaneTotals, lane_from_item, lane_item, lane_key, sum_of_lanes
+from schemas.dynamodb import (
+    Item,
+    LaneTotals,
+    lane_from_item,
+    lane_item,
+    lane_key,
+    sum_of_lanes,
+    while_held,
+)
 from schemas.errors import UnavailableError
 from schemas.programs import Totals
 
 MOST_ATTEMPTS = 8
-"""Each failed attempt means that another delivery of the lane moved the fence on."""
+"""Each failed attempt means that another delivery, or a recount, replaced the lane."""
 
 
 class ItemAnswer(TypedDict):
@@ -20,11 +28,6 @@ class ItemAnswer(TypedDict):
 class QueryAnswer(TypedDict):
     Items: list[Item]
     LastEvaluatedKey: NotRequired[Item]
-
-
-class PutOptions(TypedDict):
-    ConditionExpression: str
-    ExpressionAttributeValues: NotRequired[Item]
 
 
 class QueryOptions(TypedDict, total=False):
@@ -95,7 +98,7 @@ class Lanes:
             TableName=self._table,
             Item=lane_item(program_id, lane, grown),
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **_while_held(held),
+            **while_held(held),
         )
 
     def _lanes(self, program_id: str) -> Iterator[Item]:
@@ -120,16 +123,8 @@ def advanced(held: LaneTotals | None, counts: Mapping[str, Totals]) -> LaneTotal
     newer = {sequence: totals for sequence, totals in counts.items() if int(sequence) > fence}
     if not newer:
         return None
-    return LaneTotals(max(newer, key=int), sum(newer.values(), held.totals if held else Totals()))
-
-
-def _while_held(held: LaneTotals | None) -> PutOptions:
-    if held is None:
-        return PutOptions(ConditionExpression="attribute_not_exists(program_id)")
-    return PutOptions(
-        ConditionExpression="sequence_number = :fence",
-        ExpressionAttributeValues={":fence": {"S": held.sequence_number}},
-    )
+    totals = sum(newer.values(), held.totals if held else Totals())
+    return LaneTotals(max(newer, key=int), totals, held.corrections if held else 0)
 
 
 def _held_instead(error: ClientError) -> LaneTotals | None:

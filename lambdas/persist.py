@@ -5,6 +5,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any, Protocol
 
 from lambdas.batch import (
@@ -32,6 +33,8 @@ Lane = tuple[str, str]
 """A program id and one of its lanes."""
 
 log = logging.getLogger(__name__)
+_starting = Lock()
+"""A host invokes the function for several shards at once, from its very first invocation on."""
 
 
 class DynamoDB(EventsTable, TotalsTable, Protocol):
@@ -135,7 +138,9 @@ def tally(arrivals: Iterable[Arrival], stored: StoredEvents) -> dict[Lane, dict[
 
 def handler(event: dict[str, Any], context: object) -> Answer:
     """Takes a Kinesis batch, answers with the sequence number to retry from, if any."""
-    return answer(compose().apply(decode_batch(event)))
+    with _starting:
+        persist = compose()
+    return answer(persist.apply(decode_batch(event)))
 
 
 @cache
@@ -155,4 +160,4 @@ def _places(frame: Frame) -> list[int]:
 
 def _is_origin(arrival: Arrival, stored: StoredEvents) -> bool:
     held = stored.get(arrival.key)
-    return held is not None and held.origin == str(arrival.origin)
+    return held is not None and held.origin == arrival.origin

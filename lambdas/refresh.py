@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from functools import cache
+from threading import Lock
 from typing import Any, Literal, Protocol, assert_never
 
 from botocore.exceptions import ClientError
@@ -43,6 +44,8 @@ REDIS_RETRIES = 2
 KEYS_PER_SCAN = 1000
 
 log = logging.getLogger(__name__)
+_starting = Lock()
+"""A host invokes the function for several shards at once, from its very first invocation on."""
 
 
 class ProgramsTable(Protocol):
@@ -171,7 +174,9 @@ def newest_totals(updates: Iterable[Update | UpdateError]) -> dict[str, ProgramT
 
 def handler(event: dict[str, Any], context: object) -> Answer:
     """Takes a Kinesis batch, answers with the sequence number to retry from, if any."""
-    return answer(compose().apply(decode_batch(event)))
+    with _starting:
+        refresh = compose()
+    return answer(refresh.apply(decode_batch(event)))
 
 
 @cache

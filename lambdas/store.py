@@ -10,7 +10,16 @@ from botocore.exceptions import ClientError
 
 from lambdas.batch import DEPENDENCY_ERRORS, Poison, Record
 from lambdas.calls import RETRY_PAUSES_S, chunks, in_flight, until_done
-from schemas.dynamodb import AttributeValue, Item, Origin, event_item, events_key
+from schemas.dynamodb import (
+    STORED_EVENT_ATTRIBUTES,
+    AttributeValue,
+    Item,
+    Origin,
+    StoredEvent,
+    event_item,
+    events_key,
+    stored_event_from_item,
+)
 from schemas.errors import EventError
 from schemas.events import Event, encode_event, kind_of
 
@@ -38,23 +47,11 @@ class Arrival(msgspec.Struct, frozen=True, eq=False):
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.record.shard_id, self.record.sequence_number)
+        return Origin(self.record.lane, self.record.sequence_number)
 
 
-class Stored(NamedTuple):
-    """What an item in the table says: which record stored it, and what it counts as."""
-
-    origin: str
-    kind: str
-    valid: bool
-
-    @property
-    def counts_as(self) -> str:
-        """The field of Totals that it adds to."""
-        return f"{self.kind}s" if self.valid else "invalid"
-
-
-StoredEvents = Mapping[EventKey, Stored]
+StoredEvents = Mapping[EventKey, StoredEvent]
+"""By its key, what the table holds."""
 
 
 class Verdict(NamedTuple):
@@ -183,8 +180,8 @@ class EventStore:
             return [Verdict(REFUSED, str(error))]
         return [verdict for arrival in arrivals for verdict in self._execute([arrival])]
 
-    def _read_all(self, arrivals: Sequence[Arrival]) -> dict[EventKey, Stored]:
-        found: dict[EventKey, Stored] = {}
+    def _read_all(self, arrivals: Sequence[Arrival]) -> dict[EventKey, StoredEvent]:
+        found: dict[EventKey, StoredEvent] = {}
         try:
             for some in in_flight(self._read, chunks(arrivals, KEYS_PER_CALL)):
                 found |= some
@@ -192,21 +189,23 @@ class EventStore:
             log.warning("origins could not be read: %s", error)
         return found
 
-    def _read(self, arrivals: Sequence[Arrival]) -> dict[EventKey, Stored]:
-        found: dict[EventKey, Stored] = {}
+    def _read(self, arrivals: Sequence[Arrival]) -> dict[EventKey, StoredEvent]:
+        found: dict[EventKey, StoredEvent] = {}
         keys = [_key_item(arrival.key) for arrival in arrivals]
         until_done(partial(self._get, found), keys, self._pauses_s)
         return found
 
-    def _get(self, found: dict[EventKey, Stored], keys: list[Item]) -> list[Item]:
+    def _get(self, found: dict[EventKey, StoredEvent], keys: list[Item]) -> list[Item]:
         request = KeysAndAttributes(
             Keys=keys,
             ConsistentRead=True,
-            ProjectionExpression="#bucket, message_id, origin, kind, valid",
+            ProjectionExpression=", ".join(("#bucket", "message_id", *STORED_EVENT_ATTRIBUTES)),
             ExpressionAttributeNames={"#bucket": "bucket"},
         )
         answer = self._dynamodb.batch_get_item(RequestItems={self._table: request})
-        found.update((_key(item), _stored(item)) for item in answer["Responses"].get(self._table, []))
+        found.update(
+            (_key(item), stored_event_from_item(item)) for item in answer["Responses"].get(self._table, [])
+        )
         unprocessed = answer["UnprocessedKeys"].get(self._table)
         return unprocessed["Keys"] if unprocessed else []
 
@@ -251,9 +250,5 @@ def _key_item(key: EventKey) -> Item:
     return {"bucket": {"S": bucket}, "message_id": {"S": message_id}}
 
 
-def _inserted(arrival: Arrival) -> Stored:
-    return Stored(str(arrival.origin), kind_of(arrival.event), arrival.event.valid)
-
-
-def _stored(item: Item) -> Stored:
-    return Stored(str(item["origin"]["S"]), str(item["kind"]["S"]), bool(item["valid"]["BOOL"]))
+def _inserted(arrival: Arrival) -> StoredEvent:
+    return StoredEvent(arrival.origin, kind_of(arrival.event), arrival.event.valid)

@@ -2,8 +2,12 @@
 
     events     bucket "{program_id}#{n}", message_id       one item per distinct message id
     totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
+
     programs   program_id                                  core data, or a tombstone
     leases     lease_key "{application}/{stream}/{shard}"  how far a reader has come
+
+An event's `origin` is "{lane}:{sequence number}". A lane's totals of a program are the number of the
+program's events whose origin is in that lane, at or before its fence (docs/decisions/0005-counting.md).
 
 Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}.
 """
@@ -11,7 +15,7 @@ Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}.
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 from schemas.errors import EventError
@@ -42,6 +46,8 @@ TOTALS_KEY = KeySchema("program_id", "lane")
 PROGRAMS_KEY = KeySchema("program_id")
 LEASES_KEY = KeySchema("lease_key")
 
+STORED_EVENT_ATTRIBUTES = ("origin", "kind", "valid")
+
 _CORE_ATTRIBUTES = {
     "program_id": "program_id",
     "name": "program_name",
@@ -57,20 +63,51 @@ _COUNTS = Totals.__struct_fields__
 
 
 class Origin(NamedTuple):
-    """The Kinesis record that first stored an event: it makes counting repeatable."""
+    """The Kinesis record that first stored an event, in its lane: it makes counting repeatable."""
 
-    shard_id: str
+    lane: str
     sequence_number: str
 
     def __str__(self) -> str:
-        return f"{self.shard_id}:{self.sequence_number}"
+        return f"{self.lane}:{self.sequence_number}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Origin":
+        """What `str` made. A lane may hold colons, a sequence number is digits alone."""
+        lane, _, sequence_number = text.rpartition(":")
+        return cls(lane, sequence_number)
+
+
+class StoredEvent(NamedTuple):
+    """What an item of the events table says to whoever counts it."""
+
+    origin: Origin
+    kind: str
+    valid: bool
+
+    @property
+    def counts_as(self) -> str:
+        """The field of Totals that it adds to."""
+        return f"{self.kind}s" if self.valid else "invalid"
 
 
 class LaneTotals(NamedTuple):
-    """One lane's counts of a program, exact up to and including `sequence_number`."""
+    """One lane's counts of a program, exact up to and including `sequence_number`: its fence.
+
+    `corrections` is how often a recount has put them right. Whoever replaces a lane does so only
+    while both are as read, so that neither a count nor a correction is lost.
+    """
 
     sequence_number: str
     totals: Totals
+    corrections: int = 0
+
+
+class LaneCondition(TypedDict):
+    """What a put of a lane is asked to hold to, as options of PutItem."""
+
+    ConditionExpression: str
+    ExpressionAttributeValues: NotRequired[Item]
 
 
 class StoredProgram(NamedTuple):
@@ -117,6 +154,12 @@ def event_from_item(item: Item) -> Event:
     return kind(message_id=UUID(str(plain["message_id"])), program=core, **own)  # type: ignore[arg-type]
 
 
+def stored_event_from_item(item: Item) -> StoredEvent:
+    """From the attributes of STORED_EVENT_ATTRIBUTES alone. Raises KeyError for another shape."""
+    origin = Origin.parse(str(item["origin"]["S"]))
+    return StoredEvent(origin, str(item["kind"]["S"]), bool(item["valid"]["BOOL"]))
+
+
 def is_storable(value: Decimal) -> bool:
     """Whether a number attribute holds `value` exactly: finite, and within its digits and magnitude."""
     if not value.is_finite() or len(value.as_tuple().digits) > NUMBER_MAX_DIGITS:
@@ -148,21 +191,41 @@ def program_from_item(item: Item) -> StoredProgram:
     return StoredProgram(version, Program(**known))  # type: ignore[arg-type]
 
 
+def lane_of(shard_id: str, partition_key: str | None) -> str:
+    """One partition key of one shard: what Lambda delivers in order, at any parallelization factor."""
+    return f"{shard_id}/{partition_key or ''}"
+
+
 def lane_key(program_id: str, lane: str) -> Item:
-    """A lane is one partition key of one shard: what Lambda delivers in order."""
     return {"program_id": {"S": program_id}, "lane": {"S": lane}}
 
 
 def lane_item(program_id: str, lane: str, counted: LaneTotals) -> Item:
     counts = {name: getattr(counted.totals, name) for name in _COUNTS}
-    fence = {"sequence_number": counted.sequence_number}
+    fence = {"sequence_number": counted.sequence_number, "corrections": counted.corrections or None}
     return lane_key(program_id, lane) | _attributes(fence | counts)
 
 
 def lane_from_item(item: Item) -> LaneTotals:
     plain = _plain(item)
     counts = {name: int(plain.get(name, 0)) for name in _COUNTS}
-    return LaneTotals(str(plain["sequence_number"]), Totals(**counts))
+    return LaneTotals(str(plain["sequence_number"]), Totals(**counts), int(plain.get("corrections", 0)))
+
+
+def while_held(held: LaneTotals | None) -> LaneCondition:
+    """The condition of a put that replaces `held`, or makes the lane where there was none."""
+    if held is None:
+        return LaneCondition(ConditionExpression="attribute_not_exists(program_id)")
+    fence: Item = {":fence": {"S": held.sequence_number}}
+    if not held.corrections:
+        return LaneCondition(
+            ConditionExpression="sequence_number = :fence AND attribute_not_exists(corrections)",
+            ExpressionAttributeValues=fence,
+        )
+    return LaneCondition(
+        ConditionExpression="sequence_number = :fence AND corrections = :corrections",
+        ExpressionAttributeValues=fence | {":corrections": {"N": str(held.corrections)}},
+    )
 
 
 def sum_of_lanes(items: Iterable[Item]) -> Totals:

@@ -228,7 +228,10 @@ def not_connected(times: int) -> Iterable[BaseException]:
 
 
 def _holds(condition: str, item: Item, values: Item) -> bool:
-    return any(_clause_holds(clause, item, values) for clause in condition.split(" OR "))
+    return any(
+        all(_clause_holds(clause, item, values) for clause in clauses.split(" AND "))
+        for clauses in condition.split(" OR ")
+    )
 
 
 def _clause_holds(clause: str, item: Item, values: Item) -> bool:

@@ -1,7 +1,7 @@
 import pytest
 
 from lambdas.lanes import MOST_ATTEMPTS, Lanes, advanced
-from schemas.dynamodb import TOTALS_KEY, LaneTotals
+from schemas.dynamodb import TOTALS_KEY, LaneTotals, lane_from_item, lane_item
 from schemas.errors import UnavailableError
 from schemas.programs import Totals
 from tests.lambdas.memory import MemoryDynamoDB, Steps, client_error
@@ -70,6 +70,26 @@ def test_a_fence_moved_by_another_delivery_is_taken_over(
     lanes.add("p", "lane", {"1": ONE, "2": ONE, "3": ONE})
 
     assert lanes.totals("p") == Totals(views=3)
+
+
+@pytest.mark.parametrize("corrections", [1, 2])
+def test_a_correction_made_meanwhile_is_kept(
+    dynamodb: MemoryDynamoDB, lanes: Lanes, corrections: int
+) -> None:
+    lanes.add("p", "lane", {"1": ONE})
+    (key,) = dynamodb.tables["totals"]
+    corrected = LaneTotals("1", Totals(views=3), corrections)
+
+    def correct(step: str) -> None:
+        if step == "after get_item":
+            dynamodb.steps.hook = lambda step: None
+            dynamodb.tables["totals"][key] = lane_item("p", "lane", corrected)
+
+    dynamodb.steps.hook = correct
+    lanes.add("p", "lane", {"2": ONE})
+
+    item = dynamodb.tables["totals"][key]
+    assert lane_from_item(item) == LaneTotals("2", Totals(views=4), corrections)
 
 
 def test_a_fence_that_never_stands_still_is_an_outage(dynamodb: MemoryDynamoDB, lanes: Lanes) -> None:

@@ -171,3 +171,11 @@ def test_a_cold_start_imports_only_what_it_needs(module: str, unwanted: set[str]
     imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert unwanted.isdisjoint(imported.stdout.split())
+
+
+def test_the_first_invocations_arrive_together_and_share_one_set_of_clients(handler: Handler) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(handler, [{"Records": []}] * 8))
+
+    assert answers == [APPLIED] * 8
+    assert persist.compose.cache_info().misses == 1

@@ -5,7 +5,7 @@ import pytest
 
 from lambdas.batch import Record
 from lambdas.store import Arrival, EventKey, EventStore, Outcome, arrival
-from schemas.dynamodb import EVENTS_KEY, Item, event_item
+from schemas.dynamodb import EVENTS_KEY, Item, Origin, event_item
 from schemas.events import Event, encode_event
 from tests.factories import click, view
 from tests.lambdas.memory import MemoryDynamoDB, Steps, client_error
@@ -39,7 +39,7 @@ def item_of(arrived: Arrival) -> Item:
     return event_item(arrived.event, arrived.origin)
 
 
-def origins(outcome: Outcome) -> dict[EventKey, str]:
+def origins(outcome: Outcome) -> dict[EventKey, Origin]:
     return {key: stored.origin for key, stored in outcome.stored.items()}
 
 
@@ -49,7 +49,7 @@ def test_each_event_becomes_one_item(dynamodb: MemoryDynamoDB, store: EventStore
     outcome = store.insert(arrived)
 
     assert list(dynamodb.tables["events"].values()) == [item_of(each) for each in arrived]
-    assert origins(outcome) == {each.key: str(each.origin) for each in arrived}
+    assert origins(outcome) == {each.key: each.origin for each in arrived}
     assert (outcome.left, outcome.refused) == ([], [])
 
 
@@ -60,7 +60,7 @@ def test_what_is_there_already_keeps_the_origin_that_stored_it(store: EventStore
 
     outcome = store.insert(second)
 
-    assert origins(outcome) == {each.key: str(each.origin) for each in first + second[200:]}
+    assert origins(outcome) == {each.key: each.origin for each in first + second[200:]}
 
 
 def test_of_two_events_with_one_id_the_first_wins(

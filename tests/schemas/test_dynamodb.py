@@ -15,6 +15,7 @@ from schemas.dynamodb import (
     KeySchema,
     LaneTotals,
     Origin,
+    StoredEvent,
     StoredProgram,
     bucket_names,
     event_from_item,
@@ -27,6 +28,7 @@ from schemas.dynamodb import (
     program_from_item,
     program_item,
     program_key,
+    stored_event_from_item,
     sum_of_lanes,
     tombstone_item,
 )
@@ -37,7 +39,7 @@ from tests.factories import VERSION, click, conversion, core_data, program, tota
 from tests.schemas import strategies
 
 MESSAGE_ID = UUID("01999999-0000-7000-8000-000000000001")
-ORIGIN = Origin("shardId-000000000000", "4959")
+ORIGIN = Origin("shardId-000000000000/0", "4959")
 UNKNOWN: Item = {"new": {"S": "a"}, "newer": {"N": "1.5"}, "flag": {"BOOL": False}}
 
 _CORE: Item = {
@@ -51,7 +53,7 @@ _CORE: Item = {
 _STORED: Item = {
     "bucket": {"S": "212313#0"},
     "message_id": {"S": "01999999-0000-7000-8000-000000000001"},
-    "origin": {"S": "shardId-000000000000:4959"},
+    "origin": {"S": "shardId-000000000000/0:4959"},
     "received_at_ms": {"N": "1760000000000"},
 }
 GOLDEN_EVENTS: dict[str, tuple[Event, Item]] = {
@@ -209,7 +211,7 @@ def test_a_resend_has_the_key_of_the_first_delivery() -> None:
 
     keys = [
         {name: item[name] for name in EVENTS_KEY if name is not None}
-        for item in (event_item(first, ORIGIN), event_item(resent, Origin("shardId-000000000001", "7")))
+        for item in (event_item(first, ORIGIN), event_item(resent, Origin("shardId-000000000001/0", "7")))
     ]
 
     assert keys[0] == keys[1] == events_key("212313", MESSAGE_ID)
@@ -293,6 +295,30 @@ def test_golden_item_of_a_lane() -> None:
     assert lane_item("212313", lane, counted) == GOLDEN_LANE
     assert lane_from_item(GOLDEN_LANE | UNKNOWN) == counted
     assert lane_key("212313", lane) == {"program_id": {"S": "212313"}, "lane": {"S": lane}}
+
+
+def test_golden_item_of_a_corrected_lane() -> None:
+    corrected = LaneTotals("4959", totals(), corrections=2)
+
+    item = lane_item("212313", "shardId-000000000000/0", corrected)
+
+    assert item == GOLDEN_LANE | {"corrections": {"N": "2"}}
+    assert lane_from_item(item) == corrected
+
+
+@pytest.mark.parametrize("lane", ["shardId-000000000000/0", "shard/", "shard/a:b:7", "shard/:"])
+def test_an_origin_is_read_back_whatever_is_in_its_partition_key(lane: str) -> None:
+    assert Origin.parse(str(Origin(lane, "4959"))) == Origin(lane, "4959")
+
+
+@pytest.mark.parametrize(("kind", "counts_as"), [("view", "views"), ("conversion", "conversions")])
+def test_what_a_stored_event_counts_as(kind: str, counts_as: str) -> None:
+    event, _ = GOLDEN_EVENTS[kind]
+    stored = stored_event_from_item(event_item(event, ORIGIN))
+
+    assert stored == StoredEvent(ORIGIN, kind, event.valid)
+    assert stored._replace(valid=True).counts_as == counts_as
+    assert stored._replace(valid=False).counts_as == "invalid"
 
 
 def test_a_count_an_older_writer_did_not_know_is_zero() -> None:
