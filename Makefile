@@ -28,7 +28,7 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes newer ones)
 	@$(PYTHON) -m venv $(LOCK_TOOL)
@@ -40,7 +40,7 @@ lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes n
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo 'This needs Python 3.11 or newer as $(PYTHON). Install one, or name it: make setup PYTHON=python3.12' >&2; \
+		echo 'Python 3.11 or newer is needed; $(PYTHON) is not. Install one, or name it: make setup PYTHON=python3.12' >&2; \
 		exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo 'This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv' >&2; \

@@ -1,5 +1,6 @@
 """The environment of each service: its settings struct, filled from the configuration."""
 
+from collections import ChainMap
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -13,8 +14,10 @@ from tracker.settings import TrackerSettings
 from workers.settings import HostSettings
 
 Variables = Mapping[str, str]
-POLL_INTERVAL_MS = "50"
-"""MiniStack does not count reads; this is about as late as enhanced fan-out delivers on AWS."""
+REFRESH_POLL = {"LAMBDA_POLL_INTERVAL_MS": "50"}
+"""About as late as enhanced fan-out delivers on AWS. For one shard only: MiniStack keeps an iterator per
+read for five minutes and looks at all of them on each call, so its cost grows with the square of the reads.
+"""
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """Nothing else of the caller's shell leaks in: no AWS profile, no proxy, no stray table name."""
 
@@ -53,16 +56,13 @@ class Environments:
         return self._of([HostSettings, PersistSettings], _host_variables(self._config.persist_source))
 
     def refresh(self) -> dict[str, str]:
-        return self._of([HostSettings, RefreshSettings], _host_variables(self._config.refresh_source))
+        own = _host_variables(self._config.refresh_source) | REFRESH_POLL
+        return self._of([HostSettings, RefreshSettings], own)
 
     def _of(self, kinds: list[type[Struct]], own: Variables) -> dict[str, str]:
         variables = {**self._given, **self._names, **own}
         settings = [to_environment(load(kind, variables)) for kind in kinds]
-        return {
-            **self.base,
-            **self._aws,
-            **{name: value for each in settings for name, value in each.items()},
-        }
+        return {**self.base, **self._aws, **ChainMap(*settings)}
 
 
 def _names(config: Config, addresses: Addresses) -> dict[str, str]:
@@ -85,5 +85,4 @@ def _host_variables(source: EventSource) -> dict[str, str]:
         "LAMBDA_BATCH_SIZE": str(source.batch_size),
         "LAMBDA_BATCHING_WINDOW_MS": str(source.batching_window_ms),
         "LAMBDA_MAXIMUM_RETRY_ATTEMPTS": str(source.maximum_retry_attempts),
-        "LAMBDA_POLL_INTERVAL_MS": POLL_INTERVAL_MS,
     }
