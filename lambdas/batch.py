@@ -12,6 +12,7 @@ from lambdas.calls import in_flight
 from schemas.dynamodb import lane_of
 from schemas.errors import PoisonError, UnavailableError
 from schemas.failures import FailedRecord, encode_failed
+from schemas.invocations import DeliveredRecord, Invocation
 
 DEPENDENCY_ERRORS = (ClientError, BotoCoreError, UnavailableError)
 """What a dependency that is down, slow or throttling raises. Anything else is a bug and propagates."""
@@ -93,7 +94,7 @@ class FailedEvents:
 
 def decode_batch(event: Mapping[str, Any]) -> list[Record]:
     """The records of a Lambda invocation, in order. Raises msgspec.ValidationError for another event."""
-    return [_record(each) for each in msgspec.convert(event, _Invocation).records]
+    return [_record(each) for each in msgspec.convert(event, Invocation).records]
 
 
 def answer(unapplied: Record | None) -> Answer:
@@ -104,23 +105,6 @@ def answer(unapplied: Record | None) -> Answer:
     """
     failures = [] if unapplied is None else [{"itemIdentifier": unapplied.sequence_number}]
     return {"batchItemFailures": failures}
-
-
-class _Kinesis(msgspec.Struct, rename="camel"):
-    sequence_number: str
-    data: bytes
-    approximate_arrival_timestamp: float
-    partition_key: str | None = None
-
-
-class _Delivered(msgspec.Struct):
-    kinesis: _Kinesis
-    event_id: str = msgspec.field(name="eventID")
-    stream_arn: str = msgspec.field(name="eventSourceARN")
-
-
-class _Invocation(msgspec.Struct):
-    records: list[_Delivered] = msgspec.field(name="Records")
 
 
 def _failed_record(poison: Poison, now_ms: int) -> FailedRecord:
@@ -138,11 +122,11 @@ def _failed_record(poison: Poison, now_ms: int) -> FailedRecord:
     )
 
 
-def _record(delivered: _Delivered) -> Record:
+def _record(delivered: DeliveredRecord) -> Record:
     kinesis = delivered.kinesis
     return Record(
-        stream=delivered.stream_arn.rpartition("/")[2],
-        shard_id=delivered.event_id.partition(":")[0],
+        stream=delivered.stream,
+        shard_id=delivered.shard_id,
         sequence_number=kinesis.sequence_number,
         data=kinesis.data,
         arrived_at_ms=round(kinesis.approximate_arrival_timestamp * 1000),

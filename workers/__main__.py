@@ -13,6 +13,7 @@ from functools import partial
 from schemas.errors import SettingsError
 from schemas.settings import load
 from workers.runtime.clients import aws_client
+from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
 from workers.runtime.host import Host
 from workers.runtime.invocation import Function, import_handler
 from workers.runtime.positions import DynamoDBPositions
@@ -47,12 +48,20 @@ async def host(function: Function, settings: HostSettings, *, stream: str) -> No
     async with (
         aws_client("kinesis", region=settings.region) as kinesis,
         aws_client("dynamodb", region=settings.region, attempts=POSITION_ATTEMPTS) as dynamodb,
+        aws_client("s3", region=settings.region) as s3,
         Supervisor() as supervisor,
     ):
         positions = DynamoDBPositions(
             dynamodb, table=settings.leases_table, application=function.name, stream=stream
         )
-        follower = Host(function, kinesis, positions, settings, stream=stream)
+        follower = Host(
+            function,
+            kinesis,
+            positions,
+            settings,
+            stream=stream,
+            destination=_destination(s3, settings.failure_bucket_or_empty),
+        )
         supervisor.start(function.name, partial(follower.run, supervisor))
         await stop.wait()
         log.info("%s stops", function.name)
@@ -69,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _stream(function: str, settings: HostSettings) -> str:
     return settings.event_stream if function == "persist" else settings.update_stream
+
+
+def _destination(s3: S3, bucket: str) -> Destination:
+    return S3Destination(s3, bucket) if bucket else Nowhere()
 
 
 def _stop_signal() -> asyncio.Event:

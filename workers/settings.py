@@ -6,6 +6,8 @@ from msgspec import Meta, field
 
 from schemas.settings import AwsSettings, Name, Positive
 
+SHORTEST_RECORD_AGE_S = 60
+
 
 class HostSettings(AwsSettings, frozen=True, kw_only=True):
     """A Lambda host. The names and ranges are those of Lambda's event source mapping
@@ -24,9 +26,20 @@ class HostSettings(AwsSettings, frozen=True, kw_only=True):
         name="LAMBDA_MAXIMUM_RETRY_ATTEMPTS", default=-1
     )
     """-1: until the record leaves the stream."""
+    maximum_record_age_s: Annotated[int, Meta(ge=-1, le=604_800)] = field(
+        name="LAMBDA_MAXIMUM_RECORD_AGE_S", default=-1
+    )
+    """-1: as old as the stream keeps it. Else 60 or more: AWS takes nothing between."""
+    bisect_batch_on_function_error: bool = field(name="LAMBDA_BISECT", default=False)
+    failure_bucket_or_empty: str = field(name="LAMBDA_FAILURE_BUCKET", default="")
+    """Where batches that are given up go, whole. Empty: they are only said."""
     poll_interval_ms: Positive = field(name="LAMBDA_POLL_INTERVAL_MS", default=200)
     """A shard takes five reads a second, shared by all its readers."""
     retry_most_ms: Positive = field(name="LAMBDA_RETRY_MOST_MS", default=10_000)
     """The longest wait between two attempts at the same batch."""
     shard_refresh_ms: Positive = field(name="LAMBDA_SHARD_REFRESH_MS", default=30_000)
     """How often to look for shards that a reshard brought. Where a shard ends, it is at once."""
+
+    def __post_init__(self) -> None:
+        if -1 < self.maximum_record_age_s < SHORTEST_RECORD_AGE_S:
+            raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")

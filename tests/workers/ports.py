@@ -13,7 +13,9 @@ from typing import Any
 
 from schemas.errors import UnavailableError
 from tests.kinesis import InMemoryKinesis
-from workers.runtime.host import Exhausted, Host, drop
+from workers.runtime.delivery import ClockMs, wall_clock_ms
+from workers.runtime.destination import Destination, Discarded, Nowhere
+from workers.runtime.host import Host
 from workers.runtime.invocation import Context, Function
 from workers.runtime.source import Record
 from workers.runtime.supervisor import Supervisor
@@ -26,6 +28,8 @@ QUIET_S = 0.1
 
 SHARD = "shardId-000000000000"
 OTHER_SHARD = "shardId-000000000001"
+
+NOWHERE = Nowhere()
 
 Event = dict[str, Any]
 Answer = object | Callable[[Event], object]
@@ -52,6 +56,10 @@ class RecordingHandler:
         if isinstance(answer, BaseException):
             raise answer
         return answer(event) if callable(answer) else answer
+
+    def answer_otherwise(self, answer: Answer) -> None:
+        """From here on, once the answers given are used up."""
+        self._otherwise = answer
 
     async def next_batch(self) -> list[bytes]:
         """The data of the next invocation's records, as soon as it begins."""
@@ -102,6 +110,25 @@ class MemoryPositions:
     def _check(self) -> None:
         if self.down:
             raise UnavailableError("down")
+
+
+class MemoryDestination:
+    """Keeps what is discarded; is down for the first `refusals` calls."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.discarded: list[Discarded] = []
+        self.refusals = refusals
+
+    async def keep(self, discarded: Discarded) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise UnavailableError("the destination is down")
+        self.discarded.append(discarded)
+
+    @property
+    def batches(self) -> list[list[bytes]]:
+        """The data of each batch it keeps."""
+        return [[record.data for record in each.records] for each in self.discarded]
 
 
 def shard_of(event: Event) -> str:
@@ -165,7 +192,8 @@ async def hosting(
     kinesis: InMemoryKinesis,
     positions: MemoryPositions,
     *,
-    on_exhausted: Exhausted = drop,
+    destination: Destination = NOWHERE,
+    clock_ms: ClockMs = wall_clock_ms,
     **settings: Any,
 ) -> AsyncIterator[Supervisor]:
     """A host of `handler` under a supervisor that restarts at once. Leaving stops it."""
@@ -175,7 +203,8 @@ async def hosting(
         positions,
         host_settings(**settings),
         stream=kinesis.stream,
-        on_exhausted=on_exhausted,
+        destination=destination,
+        clock_ms=clock_ms,
     )
     async with Supervisor(backoff=lambda: repeat(0.01)) as supervisor:
         supervisor.start("persist", partial(host.run, supervisor))

@@ -38,6 +38,17 @@ class Context(NamedTuple):
 Handler = Callable[[dict[str, Any], Context], object]
 
 
+class Outcome(NamedTuple):
+    """How an invocation ended: so many records, from the first on, succeeded.
+
+    `is_error` says that the function failed as a whole: it raised, or its answer cannot be read.
+    """
+
+    request_id: str
+    succeeded: int
+    is_error: bool = False
+
+
 class Function:
     """A handler under its name. Shards invoke it at the same time, each from a thread of its own."""
 
@@ -45,18 +56,19 @@ class Function:
         self.name = name
         self._handler = handler
 
-    def invoke(self, batch: Sequence[Record], stream_arn: str) -> int:
-        """How many records, from the first on, succeeded. Blocks: call it in a thread.
+    def invoke(self, batch: Sequence[Record], stream_arn: str) -> Outcome:
+        """Blocks: call it in a thread.
 
         Nothing that the handler raises comes out of it, SystemExit included, as with Lambda.
         """
         event = kinesis_event(batch, stream_arn, role=self.name)
+        context = Context(self.name, str(uuid4()))
         try:
-            answer = self._handler(event, Context(self.name, str(uuid4())))
+            count = succeeded(batch, self._handler(event, context))
         except BaseException:
             log.warning("%s raised on %s", self.name, span(batch), exc_info=True)
-            return 0
-        return succeeded(batch, answer)
+            count = None
+        return Outcome(context.aws_request_id, count or 0, is_error=count is None)
 
 
 class _Failure(msgspec.Struct):
@@ -104,11 +116,12 @@ def payload_bytes(record: Record) -> int:
     return (len(record.data) + 2) // 3 * 4 + len(record.partition_key or "") + ENVELOPE_BYTES
 
 
-def succeeded(batch: Sequence[Record], answer: object) -> int:
+def succeeded(batch: Sequence[Record], answer: object) -> int | None:
     """How many records, from the first on, `answer` says succeeded; the rest is to be retried.
 
     No answer, or one without failures, is success. Else all before the lowest sequence number named
-    succeeded. A name that is none of the batch's, or an answer of any other shape, fails the batch.
+    succeeded. A name that is none of the batch's, or an answer of any other shape, fails the batch as
+    a whole: None.
     """
     places = {record.sequence_number: place for place, record in enumerate(batch)}
     try:
@@ -116,7 +129,7 @@ def succeeded(batch: Sequence[Record], answer: object) -> int:
         return min((places[failure.sequence_number] for failure in failures), default=len(batch))
     except (msgspec.ValidationError, KeyError) as error:
         log.warning("the answer on %s fails the batch: %s", span(batch), error)
-        return 0
+        return None
 
 
 def span(batch: Sequence[Record]) -> str:

@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections.abc import Sequence
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -12,6 +11,7 @@ from tests.workers.ports import (
     SHARD,
     TIMEOUT_S,
     Gate,
+    MemoryDestination,
     MemoryPositions,
     RecordingHandler,
     failing_from,
@@ -22,21 +22,6 @@ from tests.workers.ports import (
     shard_of,
 )
 from workers.runtime.positions import SHARD_END
-from workers.runtime.source import Record
-
-
-class Destination:
-    """Takes exhausted records; refuses the first `refusals` times."""
-
-    def __init__(self, refusals: int = 0) -> None:
-        self.batches: list[list[bytes]] = []
-        self._refusals = refusals
-
-    async def __call__(self, batch: Sequence[Record]) -> None:
-        if self._refusals:
-            self._refusals -= 1
-            raise OSError("the destination is down")
-        self.batches.append([record.data for record in batch])
 
 
 async def batches_of(handler: RecordingHandler, count: int) -> list[list[bytes]]:
@@ -154,11 +139,11 @@ async def test_retries_are_endless_by_default() -> None:
 async def test_a_batch_whose_retries_are_used_up_is_handed_over_said_and_skipped(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), Destination()
+    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), MemoryDestination()
     handler = RecordingHandler(*[ValueError("broken")] * 3)
     numbers = await put(kinesis, b"a", b"b")
 
-    async with hosting(handler, kinesis, positions, on_exhausted=destination, maximum_retry_attempts=2):
+    async with hosting(handler, kinesis, positions, destination=destination, maximum_retry_attempts=2):
         save = await positions.next_save()
         await put(kinesis, b"c")
         assert await batches_of(handler, 4) == [[b"a", b"b"]] * 3 + [[b"c"]]
@@ -166,18 +151,20 @@ async def test_a_batch_whose_retries_are_used_up_is_handed_over_said_and_skipped
     assert destination.batches == [[b"a", b"b"]]
     assert save == (SHARD, numbers[1])
     errors = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.ERROR]
-    assert errors == [f"persist gives up 2 records of {SHARD}, {numbers[0]} to {numbers[1]}: no retries left"]
+    assert errors == [
+        f"persist gives up 2 records of {SHARD}, {numbers[0]} to {numbers[1]}: RetryAttemptsExhausted"
+    ]
 
 
 async def test_no_retries_at_all_is_a_number_of_retries() -> None:
-    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), Destination()
+    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), MemoryDestination()
     await put(kinesis, b"a")
 
     async with hosting(
         RecordingHandler(ValueError("broken")),
         kinesis,
         positions,
-        on_exhausted=destination,
+        destination=destination,
         maximum_retry_attempts=0,
     ):
         await positions.next_save()
@@ -186,11 +173,11 @@ async def test_no_retries_at_all_is_a_number_of_retries() -> None:
 
 
 async def test_retries_count_anew_when_a_batch_got_further() -> None:
-    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), Destination()
+    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), MemoryDestination()
     handler = RecordingHandler(failing_from(1), failing_from(1), failing_from(0))
     await put(kinesis, b"a", b"b", b"c")
 
-    async with hosting(handler, kinesis, positions, on_exhausted=destination, maximum_retry_attempts=1):
+    async with hosting(handler, kinesis, positions, destination=destination, maximum_retry_attempts=1):
         for _ in range(3):
             await positions.next_save()
 
@@ -198,16 +185,22 @@ async def test_retries_count_anew_when_a_batch_got_further() -> None:
     assert destination.batches == [[b"c"]]
 
 
-async def test_exhausted_records_are_not_skipped_while_their_destination_refuses_them() -> None:
-    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), Destination(refusals=1)
-    handler = RecordingHandler(otherwise=ValueError("broken"))
-    await put(kinesis, b"a")
+async def test_exhausted_records_wait_until_their_destination_takes_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kinesis, positions, destination = InMemoryKinesis(), MemoryPositions(), MemoryDestination(refusals=3)
+    handler = RecordingHandler(ValueError("broken"))
+    numbers = await put(kinesis, b"a", b"b")
 
-    async with hosting(handler, kinesis, positions, on_exhausted=destination, maximum_retry_attempts=0):
-        await positions.next_save()
+    async with hosting(
+        handler, kinesis, positions, destination=destination, maximum_retry_attempts=0, batch_size=1
+    ):
+        saves = [await positions.next_save(), await positions.next_save()]
 
-    assert await batches_of(handler, 2) == [[b"a"], [b"a"]]
+    assert await batches_of(handler, 2) == [[b"a"], [b"b"]]
     assert destination.batches == [[b"a"]]
+    assert saves == [(SHARD, numbers[0]), (SHARD, numbers[1])]
+    assert caplog.text.count("kept until their destination takes them: the destination is down") == 3
 
 
 async def test_a_failing_shard_does_not_stall_another() -> None:

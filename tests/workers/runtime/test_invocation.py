@@ -114,14 +114,16 @@ def test_what_is_before_the_lowest_failed_sequence_number_succeeded(answer: obje
 def test_an_answer_that_names_no_record_of_the_batch_fails_it(
     answer: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert succeeded(BATCH, answer) == 0
+    assert succeeded(BATCH, answer) is None
     assert "3 records of shardId-000000000000, 99 to 101" in caplog.text
 
 
 def test_a_function_answers_how_many_records_succeeded() -> None:
     function = Function("persist", RecordingHandler(None, failing_from(1)))
 
-    assert [function.invoke(BATCH, ARN), function.invoke(BATCH, ARN)] == [3, 1]
+    outcomes = [function.invoke(BATCH, ARN), function.invoke(BATCH, ARN)]
+
+    assert [(outcome.succeeded, outcome.is_error) for outcome in outcomes] == [(3, False), (1, False)]
 
 
 def test_a_handler_is_told_its_name_and_a_request_id_of_its_own() -> None:
@@ -145,7 +147,9 @@ def test_whatever_a_handler_raises_fails_the_batch_and_is_logged(
     caplog.set_level(logging.WARNING)
     function = Function("persist", RecordingHandler(error))
 
-    assert function.invoke(BATCH, ARN) == 0
+    _, count, is_error = function.invoke(BATCH, ARN)
+
+    assert (count, is_error) == (0, True)
     (entry,) = caplog.records
     assert entry.getMessage() == "persist raised on 3 records of shardId-000000000000, 99 to 101"
     assert entry.exc_info
