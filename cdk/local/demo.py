@@ -24,6 +24,7 @@ from cdk.local.settings import LocalSettings
 from cdk.local.stack import running_stack
 from cdk.local.stack_file import StackFile, read_stack_file
 from cdk.local.stored import Stored
+from cdk.local.tasks import alongside
 from schemas.programs import Program
 
 Show = Callable[[int, int], None]
@@ -129,9 +130,8 @@ class Demo:
     async def _load(self, samples: Sequence[Sample]) -> Loaded:
         started_s = time.perf_counter()
         with _bars(len(samples) + LONE_EVENTS) as show:
-            sending = asyncio.create_task(self._client.send_all(make_deliveries(samples)))
-            stored_s = await self._until_counted(sending, show)
-        await sending
+            async with alongside(self._client.send_all(make_deliveries(samples))) as sending:
+                stored_s = await self._until_counted(sending, show)
         sent_s = self._client.last_acknowledged_s
         return Loaded(events=len(samples), took_s=sent_s - started_s, stored_after_s=stored_s - sent_s)
 
@@ -140,9 +140,8 @@ class Demo:
         again = random.sample(samples, min(RESENT, len(samples)))
         self._say(f"Sending {len(again)} of them again ...")
         await self._client.send_all(make_deliveries(again))
-        sending = asyncio.create_task(self._client.send_all([[marker] for marker in markers]))
-        await self._until_counted(sending, lambda sent, stored: None)
-        await sending
+        async with alongside(self._client.send_all([[marker] for marker in markers])) as sending:
+            await self._until_counted(sending, lambda sent, stored: None)
 
     async def _until_counted(self, sending: asyncio.Task[None], show: Show) -> float:
         """Returns the time when all that was acknowledged is counted, or when waiting has no more use."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from cdk.local.errors import DemoError
+from cdk.local.tasks import alongside
 from schemas.invalidations import ProgramInvalidated, decode_invalidation
 from schemas.programs import Program
 
@@ -58,14 +59,19 @@ class Renamer:
         path = f"/programs/{program.program_id}"
         try:
             async with asyncio.timeout(self._timeout_s):
-                put_s, published_s, *answered_s = await asyncio.gather(
-                    self._put(path, renamed),
-                    self._published(renamed),
-                    *(self._answers(tracker + path, name) for tracker in self._trackers),
-                )
+                async with alongside(self._watch(path, renamed)) as watching:
+                    put_s = await self._put(path, renamed)
         except TimeoutError as error:
             raise DemoError(f"Not every tracker answered the new name of {path} in time.") from error
+        published_s, *answered_s = watching.result()
         return [Times(_ms(put_s, seen_s), _ms(published_s, seen_s)) for seen_s in answered_s]
+
+    async def _watch(self, path: str, renamed: Program) -> list[float]:
+        """When the change was published, and when each tracker answered it."""
+        return await asyncio.gather(
+            self._published(renamed),
+            *(self._answers(tracker + path, renamed.name) for tracker in self._trackers),
+        )
 
     async def _put(self, path: str, program: Program) -> float:
         put_s = time.perf_counter()

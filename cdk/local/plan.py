@@ -64,7 +64,8 @@ def plan_run(settings: LocalSettings, config: Config, *, run_dir: Path, given: M
 
     Raises PortTakenError for a tracker port in use.
     """
-    redis_port, aws_port = free_ports(2)
+    free_redis_port, free_aws_port = free_ports(2)
+    redis_port, aws_port = settings.redis_port or free_redis_port, settings.aws_port or free_aws_port
     aws_url = f"http://{HOST}:{aws_port}"
     addresses = Addresses(
         redis_url=f"redis://{HOST}:{redis_port}", aws_url=aws_url, kinesis_url=aws_url, dynamodb_url=aws_url
@@ -73,9 +74,19 @@ def plan_run(settings: LocalSettings, config: Config, *, run_dir: Path, given: M
         settings=settings,
         config=config,
         directories=Directories(run_dir),
-        environments=Environments(given, config, addresses),
+        environments=Environments(given, config, _seen(addresses, settings)),
         addresses=addresses,
         redis_port=redis_port,
         aws_port=aws_port,
         tracker_ports=tracker_ports(settings.port),
+    )
+
+
+def _seen(addresses: Addresses, settings: LocalSettings) -> Addresses:
+    """The addresses as the system's services see them."""
+    return Addresses(
+        redis_url=settings.redis_via or addresses.redis_url,
+        aws_url=addresses.aws_url,
+        kinesis_url=settings.kinesis_via or addresses.kinesis_url,
+        dynamodb_url=settings.dynamodb_via or addresses.dynamodb_url,
     )

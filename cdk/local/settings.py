@@ -6,6 +6,8 @@ from msgspec import Meta, Struct, field
 
 from schemas.settings import NotNegative
 
+AnyPort = Annotated[int, Meta(ge=0, le=65_535)]
+
 
 class LocalSettings(Struct, frozen=True, kw_only=True):
     """The local stack as a whole. Settings of its services pass through to them."""
@@ -18,3 +20,10 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     demo_lose: NotNegative = field(name="DEMO_LOSE", default=0)
     """Stored events that the demo removes before its audit, to show that the audit notices."""
     admin_token: str = field(name="ADMIN_TOKEN", default="")
+    redis_port: AnyPort = field(name="VALKEY_PORT", default=0)
+    aws_port: AnyPort = field(name="MINISTACK_PORT", default=0)
+    """Of the stand-ins; 0 picks free ones."""
+    redis_via: str = field(name="REDIS_VIA", default="")
+    kinesis_via: str = field(name="KINESIS_VIA", default="")
+    dynamodb_via: str = field(name="DYNAMODB_VIA", default="")
+    """Where the system finds these three, when something stands between: a proxy that breaks on demand."""
