@@ -8,7 +8,9 @@
     REDIS_CHANNEL             program and purge invalidations
     REDIS_CHANNEL:totals      totals
 
-Redis is a cache: all of it may vanish and is rebuilt from DynamoDB.
+Redis is a cache: all of it may vanish and is rebuilt from DynamoDB. And it may come back older than
+it was, when a replica that lags takes over. So a record expires: RECORD_TTL_S after such an event
+everything in Redis was written after it.
 """
 
 from collections.abc import Sequence
@@ -29,14 +31,17 @@ PROGRAM_KEYS = "program:*"
 """Matches every program key and no other."""
 RECORD_FIELDS = ("version", "value")
 
-PUBLISH_IF_NEWER = """
+RECORD_TTL_S = 3_600
+
+PUBLISH_IF_NEWER = f"""
 local held = redis.call('HGET', KEYS[1], 'version')
 if held and tonumber(held) >= tonumber(ARGV[1]) then
     return 0
 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'value', ARGV[2])
+redis.call('EXPIRE', KEYS[1], {RECORD_TTL_S})
 local sequence = redis.call('INCR', KEYS[2])
-redis.call('PUBLISH', ARGV[3], '{"sequence":' .. sequence .. ',' .. string.sub(ARGV[4], 2))
+redis.call('PUBLISH', ARGV[3], '{{"sequence":' .. sequence .. ',' .. string.sub(ARGV[4], 2))
 return 1
 """
 """Compare and set by version, bump the channel's sequence, publish: all or nothing.

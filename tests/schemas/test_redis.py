@@ -22,6 +22,7 @@ from schemas.redis import (
     PROGRAM_KEYS,
     PUBLISH_IF_NEWER,
     RECORD_FIELDS,
+    RECORD_TTL_S,
     Change,
     Record,
     program_change,
@@ -265,6 +266,20 @@ def test_the_sequence_counts_the_messages_of_its_channel(redis: Redis) -> None:
         assert [message.sequence for message in heard_other()] == [1]
         assert redis.get(sequence_key(CHANNEL)) == b"12"
         assert redis.get(sequence_key("other")) == b"1"
+
+
+def test_every_record_expires_and_no_sequence_does(redis: Redis) -> None:
+    changes = [
+        program_change(CHANNEL, program()),
+        totals_change(CHANNEL, "212313", totals()),
+        purge_change(CHANNEL, VERSION),
+    ]
+
+    for change in changes:
+        apply(redis, change)
+
+    assert all(0 < int(redis.ttl(change.keys[0])) <= RECORD_TTL_S for change in changes)
+    assert all(redis.ttl(change.keys[1]) == -1 for change in changes)
 
 
 def test_a_purge_is_published_once_per_version(redis: Redis) -> None:
