@@ -97,6 +97,15 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             invalid=self.invalid + other.invalid,
         )
 
+    def __sub__(self, other: "Totals") -> "Totals":
+        """The difference, to add to other totals: its numbers may be negative."""
+        return Totals(
+            views=self.views - other.views,
+            clicks=self.clicks - other.clicks,
+            conversions=self.conversions - other.conversions,
+            invalid=self.invalid - other.invalid,
+        )
+
 
 class Versions:
     """Issues versions: microseconds of the wall clock, never the same or a smaller one twice."""

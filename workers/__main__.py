@@ -6,42 +6,106 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
-from schemas.errors import SettingsError
+from schemas.errors import SettingsError, UnavailableError
 from schemas.settings import load
+from workers.recount import Recount, described
+from workers.replay import Replay
+from workers.restore import Streams
 from workers.runtime.clients import aws_client
 from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
 from workers.runtime.host import Host
 from workers.runtime.invocation import Function, import_handler
 from workers.runtime.positions import DynamoDBPositions
+from workers.runtime.puts import Puts
+from workers.runtime.source import AWS_ERRORS
 from workers.runtime.supervisor import Supervisor
-from workers.settings import HostSettings
+from workers.settings import HostSettings, RecountSettings, ReplaySettings
 
 POSITION_ATTEMPTS = 3
+COMMAND_ATTEMPTS = 5
 INVOCATIONS_MAX = 1_000
 """Threads, made as they are needed. asyncio's own few would let slow shards keep others waiting."""
+
+Work = Coroutine[Any, Any, int]
+"""A command at work; it comes out as the exit status."""
 
 log = logging.getLogger("workers")
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs until SIGTERM or SIGINT. Returns 0 after a clean stop, 2 for settings that do not do."""
+    """Runs one command. A host runs until SIGTERM or SIGINT.
+
+    Returns 0 once all is done, 1 where something was left undone, 2 for settings that do not do.
+    """
     chosen = _parser().parse_args(arguments)
     try:
-        settings = load(HostSettings, environment)
-        function = Function(chosen.function, import_handler(f"lambdas.{chosen.function}.handler"))
+        work = COMMANDS[chosen.command](chosen, environment)
     except SettingsError as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2
+    try:
+        return asyncio.run(work)
+    except (UnavailableError, *AWS_ERRORS) as error:
+        print(f"workers: {str(error) or type(error).__name__}", file=sys.stderr)
+        return 1
+
+
+def host_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(HostSettings, environment)
+    function = Function(chosen.function, import_handler(f"lambdas.{chosen.function}.handler"))
     _log_to_stderr(settings.log_level)
-    asyncio.run(host(function, settings, stream=_stream(chosen.function, settings)))
+    return host(function, settings, stream=_stream(chosen.function, settings))
+
+
+def recount_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(RecountSettings, environment)
+    _log_to_stderr(settings.log_level)
+    return recount(settings, chosen.program)
+
+
+def replay_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(ReplaySettings, environment)
+    _log_to_stderr(settings.log_level)
+    return replay(settings, prefix=chosen.prefix, dry_run=chosen.dry_run)
+
+
+COMMANDS = {"lambda": host_command, "recount": recount_command, "replay": replay_command}
+
+
+async def recount(settings: RecountSettings, program_ids: Sequence[str]) -> int:
+    """Puts the totals of these programs right, or of all where none is named."""
+    async with (
+        aws_client("kinesis", region=settings.region) as kinesis,
+        aws_client("dynamodb", region=settings.region, attempts=COMMAND_ATTEMPTS) as dynamodb,
+    ):
+        recounting = Recount(dynamodb, Puts(kinesis), settings)
+        for program_id in program_ids or [each async for each in recounting.programs()]:
+            print(described(await recounting.program(program_id)))
     return 0
 
 
-async def host(function: Function, settings: HostSettings, *, stream: str) -> None:
+async def replay(settings: ReplaySettings, *, prefix: str, dry_run: bool) -> int:
+    """Puts back what failed. Returns 1 where something is kept."""
+    async with (
+        aws_client("s3", region=settings.region, attempts=COMMAND_ATTEMPTS) as s3,
+        aws_client("kinesis", region=settings.region) as kinesis,
+        aws_client("dynamodb", region=settings.region, attempts=COMMAND_ATTEMPTS) as dynamodb,
+    ):
+        puts = Puts(kinesis)
+        streams = Streams(settings.event_stream, settings.update_stream)
+        replaying = Replay(s3, puts, Recount(dynamodb, puts, settings), streams=streams)
+        work = replaying.preview if dry_run else replaying.run
+        replayed, kept = await work(settings.buckets, prefix=prefix)
+    print(f"{replayed} objects {'to replay' if dry_run else 'replayed'}, {kept} kept")
+    return 1 if kept else 0
+
+
+async def host(function: Function, settings: HostSettings, *, stream: str) -> int:
     """Hosts `function` on `stream` until the process is told to stop."""
     stop = _stop_signal()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(INVOCATIONS_MAX))
@@ -66,6 +130,7 @@ async def host(function: Function, settings: HostSettings, *, stream: str) -> No
         await stop.wait()
         log.info("%s stops", function.name)
     log.info("%s has stopped", function.name)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     hosting = commands.add_parser("lambda", help="host a Lambda function on its stream")
     hosting.add_argument("function", choices=("persist", "refresh"))
+    recounting = commands.add_parser("recount", help="put totals right that a given-up batch left wrong")
+    recounting.add_argument("--program", action="append", default=[], metavar="ID", help="only this one")
+    replaying = commands.add_parser("replay", help="put what failed back on its stream")
+    replaying.add_argument("--prefix", default="", help="only objects whose key begins so")
+    replaying.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     return parser
 
 

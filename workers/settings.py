@@ -43,3 +43,26 @@ class HostSettings(AwsSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if -1 < self.maximum_record_age_s < SHORTEST_RECORD_AGE_S:
             raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")
+
+
+class RecountSettings(AwsSettings, frozen=True, kw_only=True):
+    """`recount`: events table and totals table, the totals to the update stream."""
+
+    update_stream: Name = field(name="UPDATE_STREAM")
+    events_table: Name = field(name="EVENTS_TABLE")
+    totals_table: Name = field(name="TOTALS_TABLE")
+    programs_table: Name = field(name="PROGRAMS_TABLE")
+
+
+class ReplaySettings(RecountSettings, frozen=True, kw_only=True):
+    """`replay`: what failed, from its buckets back to its stream; and what `recount` takes."""
+
+    event_stream: Name = field(name="EVENT_STREAM")
+    failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
+    failure_bucket_or_empty: str = field(name="LAMBDA_FAILURE_BUCKET", default="")
+
+    @property
+    def buckets(self) -> list[str]:
+        """Each bucket once."""
+        given = (self.failed_events_bucket, self.failure_bucket_or_empty)
+        return list(dict.fromkeys(bucket for bucket in given if bucket))

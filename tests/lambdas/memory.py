@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from threading import Lock
@@ -132,8 +132,13 @@ class MemoryDynamoDB:
         ExpressionAttributeValues: Item,
         ConsistentRead: bool,
         ExclusiveStartKey: Item | None = None,
+        ExpressionAttributeNames: Mapping[str, str] | None = None,
+        ProjectionExpression: str | None = None,
     ) -> QueryAnswer:
+        """Of a projection it hands out more than was asked for."""
         assert ConsistentRead
+        for alias, name in (ExpressionAttributeNames or {}).items():
+            KeyConditionExpression = KeyConditionExpression.replace(alias, name)
         with self.steps.call("query"), self._lock:
             start = self._key(TableName, ExclusiveStartKey) if ExclusiveStartKey else ()
             rows = sorted(self.tables[TableName].items())
@@ -142,10 +147,21 @@ class MemoryDynamoDB:
                 for key, item in rows
                 if key > start and _holds(KeyConditionExpression, item, ExpressionAttributeValues)
             ]
-            page = found[:LANES_PER_PAGE]
-            if len(page) == len(found):
-                return {"Items": page}
-            return {"Items": page, "LastEvaluatedKey": self._key_item(TableName, page[-1])}
+            return self._page(TableName, found)
+
+    def scan(
+        self, *, TableName: str, ProjectionExpression: str, ExclusiveStartKey: Item | None = None
+    ) -> QueryAnswer:
+        with self.steps.call("scan"), self._lock:
+            start = self._key(TableName, ExclusiveStartKey) if ExclusiveStartKey else ()
+            rows = sorted(self.tables[TableName].items())
+            return self._page(TableName, [item for key, item in rows if key > start])
+
+    def _page(self, table: str, found: list[Item]) -> QueryAnswer:
+        page = found[:LANES_PER_PAGE]
+        if len(page) == len(found):
+            return {"Items": page}
+        return {"Items": page, "LastEvaluatedKey": self._key_item(table, page[-1])}
 
     def _insert(self, statement: Statement) -> StatementAnswer:
         match = _INSERT.fullmatch(statement["Statement"])

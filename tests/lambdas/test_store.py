@@ -48,7 +48,7 @@ def test_each_event_becomes_one_item(dynamodb: MemoryDynamoDB, store: EventStore
 
     outcome = store.insert(arrived)
 
-    assert list(dynamodb.tables["events"].values()) == [item_of(each) for each in arrived]
+    assert dynamodb.tables["events"] == {each.key: item_of(each) for each in arrived}
     assert origins(outcome) == {each.key: each.origin for each in arrived}
     assert (outcome.left, outcome.refused) == ([], [])
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from lambdas.batch import Record
 from lambdas.persist import Persist
 from lambdas.settings import PersistSettings
-from schemas.dynamodb import EVENTS_KEY, TOTALS_KEY, Item, sum_of_lanes
+from schemas.dynamodb import EVENTS_KEY, PROGRAMS_KEY, TOTALS_KEY, Item, sum_of_lanes
 from schemas.events import Event, encode_event
 from schemas.failures import FailedRecord, decode_failed
 from schemas.frames import encode_frame
@@ -22,6 +22,7 @@ SETTINGS = PersistSettings(
 FIRST_SEQUENCE_NUMBER = 10**56 - 2
 """Two records on, sequence numbers have a digit more: text would order them wrongly."""
 MOST_DELIVERIES = 50
+TABLES = {"events": EVENTS_KEY, "totals": TOTALS_KEY, "programs": PROGRAMS_KEY}
 
 
 class Shard:
@@ -50,7 +51,7 @@ class World:
 
     def __init__(self) -> None:
         self.steps = Steps()
-        self.dynamodb = MemoryDynamoDB(self.steps, {"events": EVENTS_KEY, "totals": TOTALS_KEY})
+        self.dynamodb = MemoryDynamoDB(self.steps, TABLES)
         self.updates = MemoryStream(self.steps)
         self.bucket = MemoryBucket(self.steps)
 
