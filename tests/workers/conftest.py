@@ -1,6 +1,6 @@
 """AWS clients of the suite's stand-in, and a stream and a table of each test's own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import uuid4
@@ -9,8 +9,10 @@ import pytest
 from aiobotocore.session import get_session
 
 from schemas.dynamodb import LEASES_KEY
+from tests.lambdas.cloud import Cloud, created
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+COMMAND_VARIABLES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 SHARDS = 2
 
 
@@ -24,6 +26,23 @@ async def kinesis(ministack: str) -> AsyncIterator[Any]:
 async def dynamodb(ministack: str) -> AsyncIterator[Any]:
     async with _client("dynamodb", ministack) as client:
         yield client
+
+
+@pytest.fixture
+async def s3(ministack: str) -> AsyncIterator[Any]:
+    async with _client("s3", ministack) as client:
+        yield client
+
+
+@pytest.fixture
+def cloud(ministack: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """What both Lambdas and the commands read and change, and the environment that leads there."""
+    for name, value in COMMAND_VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack)
+    cloud = created()
+    yield cloud
+    cloud.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The handler that the command line's tests host: prints what it gets, and takes its time."""
+"""The handler that the command line's tests host: prints what it gets, takes its time, and may fail."""
 
 import json
 import os
@@ -11,4 +11,6 @@ def handler(event: dict[str, Any], context: object) -> None:
     data = [b64decode(record["kinesis"]["data"]).decode() for record in event["Records"]]
     print(json.dumps({"begun": data}), flush=True)
     time.sleep(float(os.environ.get("HANDLER_HOLDS_S", "0")))
+    if os.environ.get("HANDLER_FAILS_ON") in data:
+        raise ValueError("told to fail")
     print(json.dumps({"ended": data}), flush=True)

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from schemas.dynamodb import LEASES_KEY
+from schemas.failures import DiscardedBatch, decode_failure
 from tests.workers.ports import SHARD
 from workers.__main__ import main
 
@@ -162,6 +163,30 @@ async def test_children_of_a_real_split_are_delivered(start: Start, kinesis: Any
         assert await next_print(process) == {"begun": ["child"]}
 
 
+async def test_a_batch_that_is_given_up_is_kept_in_a_bucket_and_the_next_one_goes_on(
+    start: Start, kinesis: Any, s3: Any, stream: str
+) -> None:
+    bucket = f"failures-{uuid4()}"
+    await s3.create_bucket(Bucket=bucket)
+    variables = {"LAMBDA_FAILURE_BUCKET": bucket, "LAMBDA_MAXIMUM_RETRY_ATTEMPTS": "1"}
+    failed = await put(kinesis, stream, "bad")
+
+    async with start(HANDLER_FAILS_ON="bad", LAMBDA_BATCH_SIZE="1", **variables) as process:
+        assert [await next_print(process) for _ in range(2)] == [{"begun": ["bad"]}] * 2
+        await put(kinesis, stream, "good")
+        assert await next_print(process) == {"begun": ["good"]}
+
+    (listed,) = (await s3.list_objects_v2(Bucket=bucket, Prefix="aws/lambda/"))["Contents"]
+    body = await (await s3.get_object(Bucket=bucket, Key=listed["Key"]))["Body"].read()
+    discarded = decode_failure(body)
+    assert isinstance(discarded, DiscardedBatch)
+    assert discarded.stream == stream
+    assert [(each.kinesis.sequence_number, each.kinesis.data) for each in discarded.invocation.records] == [
+        (failed, b"bad")
+    ]
+    assert discarded.request_context.approximate_invoke_count == 2
+
+
 def test_settings_that_do_not_do_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     status = main(["lambda", "persist"], {"EVENT_STREAM": "events", "LAMBDA_BATCH_SIZE": "0"})
 
@@ -170,6 +195,22 @@ def test_settings_that_do_not_do_are_one_line_and_exit_2(capsys: pytest.CaptureF
     assert said.count("\n") == 1
     for variable in ("UPDATE_STREAM", "LEASES_TABLE", "LAMBDA_BATCH_SIZE"):
         assert variable in said
+
+
+@pytest.mark.parametrize("age_s", ["0", "59", "604801"])
+def test_a_maximum_age_that_aws_does_not_take_is_refused(
+    age_s: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"EVENT_STREAM": "events", "UPDATE_STREAM": "updates", "LEASES_TABLE": "leases"}
+
+    assert main(["lambda", "persist"], names | {"LAMBDA_MAXIMUM_RECORD_AGE_S": age_s}) == 2
+    assert "LAMBDA_MAXIMUM_RECORD_AGE_S" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["recount", "replay"])
+def test_a_command_says_what_it_is_not_told(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command], {"EVENT_STREAM": "events"}) == 2
+    assert "TOTALS_TABLE is not set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["lambda"], ["lambda", "anything"]], ids=str)
