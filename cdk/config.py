@@ -29,6 +29,8 @@ class EventSource(Struct, frozen=True, kw_only=True):
     batch_size: int = 100
     """In records. A hundred frames of 24 KB, as base64, stay under the 6 MB of an invocation."""
     batching_window_ms: int = 0
+    bisect: bool = True
+    maximum_record_age_s: int = -1
     maximum_retry_attempts: int = -1
     """-1: until the record leaves the stream. The handlers set aside what can never be applied, so a
     retry only ever waits for a dependency, and giving up would lose events."""

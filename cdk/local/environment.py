@@ -75,6 +75,7 @@ def _names(config: Config, addresses: Addresses) -> dict[str, str]:
         "PROGRAMS_TABLE": config.programs.name,
         "LEASES_TABLE": config.leases.name,
         "FAILED_EVENTS_BUCKET": config.failed_events_bucket,
+        "LAMBDA_FAILURE_BUCKET": config.failed_events_bucket,
         "REDIS_URL": addresses.redis_url,
         "REDIS_CHANNEL": config.redis_channel,
     }
@@ -84,5 +85,7 @@ def _host_variables(source: EventSource) -> dict[str, str]:
     return {
         "LAMBDA_BATCH_SIZE": str(source.batch_size),
         "LAMBDA_BATCHING_WINDOW_MS": str(source.batching_window_ms),
+        "LAMBDA_BISECT": str(source.bisect).lower(),
+        "LAMBDA_MAXIMUM_RECORD_AGE_S": str(source.maximum_record_age_s),
         "LAMBDA_MAXIMUM_RETRY_ATTEMPTS": str(source.maximum_retry_attempts),
     }
