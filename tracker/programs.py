@@ -1,12 +1,15 @@
 """Programs: this task's copy of core data (L1), kept true by invalidations.
 
-L1, here in memory -> L2, Redis -> L3, DynamoDB. Versions decide what is newer, never arrival.
+L1, here in memory -> L2, Redis -> L3, DynamoDB, the truth. Versions decide what is newer, never
+arrival.
 
     linked        an entry is served as it is; past `program_max_age_ms` it is read again behind
                   the answer
-    after a gap   (a new subscription, a missed message) every entry is checked against DynamoDB
-                  before it is served
-    not linked    so is every entry older than a heartbeat, and Redis is passed over
+    after a gap   (a new subscription, a missed message, a purge) every entry is checked against the
+                  truth before it is served; and Redis, which may have come back older than it was,
+                  is passed over until whatever it held then has expired
+    not linked    Redis is passed over, and every entry older than a heartbeat is checked
+    no truth      Redis serves, for a heartbeat at a time
 
 An entry that no level can check is served as it is; an outage never turns into an absence.
 """
@@ -20,7 +23,7 @@ from typing import Protocol
 
 from schemas.errors import CoreDataUnavailableError, ProgramNotFoundError
 from schemas.programs import Program
-from schemas.redis import Record
+from schemas.redis import RECORD_TTL_S, Record
 from tracker.core_data import Level
 from tracker.settings import TrackerSettings
 
@@ -28,6 +31,7 @@ PURGE = ""
 """What `applied` takes instead of a program id to wait for a purge."""
 
 _ABSENT = Record(0, None)
+_UNCHECKED = -1
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,13 @@ class Programs:
     """Answers what a program is now. The only owner of L1; one event loop."""
 
     def __init__(
-        self, cache: Cache, truth: Level, settings: TrackerSettings, clock_ms: Callable[[], int]
+        self,
+        cache: Cache,
+        truth: Level,
+        settings: TrackerSettings,
+        clock_ms: Callable[[], int],
+        *,
+        record_ttl_s: int = RECORD_TTL_S,
     ) -> None:
         self._cache = cache
         self._truth = truth
@@ -68,6 +78,8 @@ class Programs:
         self._waiting: dict[str, dict[asyncio.Future[None], int]] = {}
         self._linked = False
         self._gaps = 0
+        self._distrust_ms = 2 * 1000 * record_ttl_s  # twice: what was on its way expires a little later
+        self._trusted_from_ms = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -100,19 +112,19 @@ class Programs:
             self._overtaking[program_id] = _newest(record, self._overtaking.get(program_id))
         entry = self._entries.get(program_id)
         if entry is not None and record.version >= entry.record.version:
-            self._keep(program_id, record, self._gaps)
+            self._keep(program_id, record, entry.gaps)
         self._wake(program_id, record.version)
 
     def purge(self, version: int) -> None:
         """Forgets every program."""
         self._entries.clear()
-        self._gaps += 1
+        self._gap()
         self._wake(PURGE, version)
 
     def link_up(self) -> None:
         """Invalidations arrive from now on; any number may have been missed before."""
         self._linked = True
-        self._gaps += 1
+        self._gap()
 
     def link_down(self) -> None:
         """Invalidations may not arrive."""
@@ -120,7 +132,7 @@ class Programs:
 
     def message_missed(self) -> None:
         """An invalidation did not arrive."""
-        self._gaps += 1
+        self._gap()
 
     def applied(self, program_id: str, version: int) -> "asyncio.Future[None]":
         """Done once an invalidation with this or a newer version came. Ask before sending the change."""
@@ -135,6 +147,10 @@ class Programs:
             read.cancel()
         await asyncio.gather(*self._reads.values(), return_exceptions=True)
 
+    def _gap(self) -> None:
+        self._gaps += 1
+        self._trusted_from_ms = self._clock_ms() + self._distrust_ms
+
     def _servable(self, program_id: str, entry: Entry) -> bool:
         now_ms = self._clock_ms()
         if now_ms < entry.spared_until_ms:
@@ -147,24 +163,23 @@ class Programs:
         if entry.record is _ABSENT:
             return age_ms < self._settings.absent_max_age_ms
         if age_ms >= self._settings.program_max_age_ms:
-            self._reading(program_id, verify=False)
+            self._reading(program_id)
         return True
 
     async def _checked(self, program_id: str, held: Entry | None) -> Entry:
-        verify = held is not None and held.gaps != self._gaps
         try:
-            return await asyncio.shield(self._reading(program_id, verify=verify))
+            return await asyncio.shield(self._reading(program_id))
         except CoreDataUnavailableError:
             if held is None or held.record.program is None:
                 raise
             held.spared_until_ms = self._clock_ms() + self._settings.heartbeat_ms
             return held
 
-    def _reading(self, program_id: str, *, verify: bool) -> "asyncio.Task[Entry]":
+    def _reading(self, program_id: str) -> "asyncio.Task[Entry]":
         """The one read of this program under way."""
         read = self._reads.get(program_id)
         if read is None:
-            read = asyncio.create_task(self._read(program_id, verify=verify))
+            read = asyncio.create_task(self._read(program_id))
             self._reads[program_id] = read
             read.add_done_callback(lambda done: self._landed(program_id, done))
         return read
@@ -175,35 +190,37 @@ class Programs:
         if not read.cancelled() and (error := read.exception()) is not None:
             log.debug("program %s was not read: %s", program_id, error)
 
-    async def _read(self, program_id: str, *, verify: bool) -> Entry:
+    async def _read(self, program_id: str) -> Entry:
         gaps = self._gaps
-        record = await self._read_levels(program_id, verify=verify)
-        overtaking = self._overtaking.get(program_id)
-        if record is None:
-            return self._keep(program_id, overtaking or _ABSENT, gaps)
-        held = self._entries.get(program_id)
-        return self._keep(program_id, _newest(record, overtaking, held.record if held else None), gaps)
-
-    async def _read_levels(self, program_id: str, *, verify: bool) -> Record | None:
-        if self._linked and not verify:
+        if self._linked and self._clock_ms() >= self._trusted_from_ms:
             with suppress(CoreDataUnavailableError):
                 if (record := await self._cache.read(program_id)) is not None:
-                    return record
+                    return self._take(program_id, record, gaps)
         try:
             record = await self._truth.read(program_id)
         except CoreDataUnavailableError:
-            return await self._read_cache_alone(program_id, verify=verify)
+            return await self._read_cache_alone(program_id)
         if record is not None and self._linked:
             with suppress(CoreDataUnavailableError):
                 await self._cache.fill(program_id, record)
-        return record
+        return self._take(program_id, record, gaps)
 
-    async def _read_cache_alone(self, program_id: str, *, verify: bool) -> Record:
-        """What a check falls back on without the truth; an absence there says nothing."""
-        record = await self._cache.read(program_id) if self._linked and verify else None
+    async def _read_cache_alone(self, program_id: str) -> Entry:
+        """What serves without the truth, for a heartbeat; an absence there says nothing."""
+        record = await self._cache.read(program_id) if self._linked else None
         if record is None:
             raise CoreDataUnavailableError("DynamoDB does not answer, and Redis has no copy")
-        return record
+        entry = self._take(program_id, record, _UNCHECKED)
+        entry.spared_until_ms = entry.checked_ms + self._settings.heartbeat_ms
+        return entry
+
+    def _take(self, program_id: str, read: Record | None, gaps: int) -> Entry:
+        """Keeps the newest of what was read, what overtook the read, and what is held."""
+        overtaking = self._overtaking.get(program_id)
+        if read is None:
+            return self._keep(program_id, overtaking or _ABSENT, gaps)
+        held = self._entries.get(program_id)
+        return self._keep(program_id, _newest(read, overtaking, held.record if held else None), gaps)
 
     def _keep(self, program_id: str, record: Record, gaps: int) -> Entry:
         entry = Entry(record, checked_ms=self._clock_ms(), gaps=gaps)

@@ -5,13 +5,14 @@ import asyncio
 import pytest
 
 from schemas.errors import CoreDataUnavailableError, ProgramNotFoundError
-from schemas.redis import Record
+from schemas.redis import RECORD_TTL_S, Record
 from tests.factories import VERSION, program
 from tests.tracker.conftest import Clock, FakeLevel, tracker_settings
 from tracker.programs import PURGE, Programs
 
 ID = "212313"
 SETTINGS = tracker_settings(programs_max=3)
+DISTRUST_MS = 2 * 1000 * RECORD_TTL_S
 OLD = Record(VERSION, program(name="old"))
 NEW = Record(VERSION + 1, program(name="new", version=VERSION + 1))
 
@@ -33,6 +34,7 @@ class Bench:
 def bench(clock: Clock) -> Bench:
     bench = Bench(clock)
     bench.programs.link_up()
+    clock.now_ms += DISTRUST_MS
     bench.truth.records[ID] = OLD
     return bench
 
@@ -50,6 +52,23 @@ async def test_the_cache_answers_before_the_truth(bench: Bench) -> None:
 
     assert await bench.name() == "new"
     assert bench.truth.reads == 0
+
+
+@pytest.mark.parametrize("gap", ["link_up", "message_missed"])
+async def test_after_a_gap_the_cache_is_passed_over_until_what_it_held_has_expired(
+    bench: Bench, gap: str
+) -> None:
+    bench.truth.records["other"] = NEW
+    bench.cache.records = {ID: OLD, "other": OLD}
+
+    getattr(bench.programs, gap)()
+    bench.clock.now_ms += DISTRUST_MS - 1
+    during = await bench.name("other")
+    bench.clock.now_ms += 1
+    after = await bench.name()
+
+    assert (during, after) == ("new", "old")
+    assert bench.cache.records["other"] == NEW
 
 
 async def test_many_that_ask_at_once_share_one_read(bench: Bench) -> None:
@@ -267,6 +286,7 @@ async def test_a_cache_that_lags_never_takes_a_newer_value_back(bench: Bench) ->
     await bench.name()
     bench.programs.apply(ID, NEW)
     bench.cache.records[ID] = OLD
+    bench.truth.down = True
 
     bench.cache.asked.clear()
     bench.clock.now_ms += SETTINGS.program_max_age_ms
@@ -274,6 +294,31 @@ async def test_a_cache_that_lags_never_takes_a_newer_value_back(bench: Bench) ->
     await bench.cache.asked.wait()
 
     assert await bench.name() == "new"
+
+
+async def test_what_the_cache_served_is_checked_a_heartbeat_later(bench: Bench) -> None:
+    bench.programs.message_missed()
+    bench.cache.records[ID] = OLD
+    bench.truth.records[ID] = NEW
+    bench.truth.down = True
+
+    served = [await bench.name() for _ in range(3)]
+    reads = bench.truth.reads
+    bench.truth.down = False
+    bench.clock.now_ms += SETTINGS.heartbeat_ms
+
+    assert (served, reads) == (["old"] * 3, 1)
+    assert await bench.name() == "new"
+
+
+async def test_an_invalidation_after_a_gap_is_no_proof_that_nothing_newer_was_missed(bench: Bench) -> None:
+    await bench.name()
+    bench.programs.message_missed()
+    bench.truth.records[ID] = Record(VERSION + 2, program(name="newest", version=VERSION + 2))
+
+    bench.programs.apply(ID, NEW)
+
+    assert await bench.name() == "newest"
 
 
 async def test_a_purge_forgets_every_program(bench: Bench) -> None:
