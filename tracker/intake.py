@@ -149,6 +149,7 @@ class Intake:
         self._bound = Bound(settings.buffer_max_bytes)
         self._moved = asyncio.Event()
         self._lanes: list[Lane] = []
+        self._replaced: list[Lane] = []
         self._starts: list[int] = []
         self._closed = False
         self._durable = settings.ack == "durable"
@@ -158,6 +159,11 @@ class Intake:
     def lanes(self) -> Sequence[Lane]:
         """One for each open shard known, in the order of their hash ranges."""
         return self._lanes
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What events accepted and not yet settled take, at most `buffer_max_bytes`."""
+        return self._bound.used
 
     @property
     def accepting(self) -> bool:
@@ -212,11 +218,12 @@ class Intake:
     async def drain(self) -> bool:
         """Takes no more and waits until all is confirmed, at most the drain timeout; True if it is."""
         self._closed = True
-        for lane in self._lanes:
+        lanes = [*self._replaced, *self._lanes]
+        for lane in lanes:
             lane.close()
         try:
             async with asyncio.timeout(self._settings.drain_timeout_ms / 1000):
-                for lane in self._lanes:
+                for lane in lanes:
                     await lane.drained()
         except TimeoutError:
             log.error("drain timed out with %d bytes not confirmed", self._bound.used)
@@ -257,11 +264,12 @@ class Intake:
             return
         log.info("%s: %d open shards", self._settings.event_stream, len(shards))
         added = {shard: self._new_lane(shard) for shard in shards if shard not in present}
-        replaced = [lane for shard, lane in present.items() if shard not in shards]
+        self._replaced += [lane for shard, lane in present.items() if shard not in shards]
         self._lanes = [present.get(shard) or added[shard] for shard in shards]
         self._starts = [shard.first_hash for shard in shards]
-        for lane in replaced:
-            await lane.drained()
+        while self._replaced:
+            await self._replaced[0].drained()
+            lane = self._replaced.pop(0)
             await self._supervisor.stop(lane.shard.shard_id)
         for shard, lane in added.items():
             self._supervisor.start(shard.shard_id, lane.run)

@@ -247,6 +247,25 @@ async def test_a_drain_ends_in_time_though_kinesis_is_down() -> None:
     assert all(isinstance(error, TrackerError) for error in await waiting)
 
 
+async def test_a_drain_waits_for_the_lanes_that_a_reshard_replaces() -> None:
+    kinesis = InMemoryKinesis(shards=2)
+    async with running(kinesis, ack="buffered") as intake:
+        kinesis.hold()
+        await intake.send_all(views("v", 3))
+        await kinesis.asked("put_records")
+        kinesis.merge(*kinesis.shard_ids)
+        resharding = asyncio.create_task(intake.refresh())
+        await kinesis.asked("list_shards", times=3)
+        await asyncio.sleep(0)
+        draining = asyncio.create_task(intake.drain())
+        await asyncio.sleep(0)
+        kinesis.let_go()
+
+        assert await draining
+        assert of_visitor(kinesis, "v") == [0, 1, 2]
+        await resharding
+
+
 @pytest.mark.parametrize("reshard", ["split", "merge"])
 async def test_a_reshard_keeps_order_per_key(reshard: str) -> None:
     kinesis = InMemoryKinesis(shards=2)
