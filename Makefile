@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 LOCK_TOOL := .run/lock-tool
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check lock
+.PHONY: help setup run demo test faults check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## load, change and audit a running system, and end (DEMO_EVE
 
 test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+faults: $(INSTALLED) ## break things under load and audit what was promised (ARGS="-k redis")
+	@$(BIN)/python -m pytest -q -m faults tests/faults --reliability docs/reliability.md $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .

@@ -1,61 +1,127 @@
-"""A TCP connection that can be cut, to put between a process and a service it needs."""
+"""A TCP connection that can break in every way, to put between a process and a service it needs."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
 
 
 class Cable:
-    """Carries bytes to `target` until it is cut; then connections break and new ones are refused."""
+    """Carries bytes to `target` and back, until told otherwise; `heal` undoes whatever was done."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, port: int = 0) -> None:
         self._parts = urlsplit(target)
+        self._port = port
         self._ends: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server
+        self._there, self._back = _Way(), _Way()
+        self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
         """`target`, reached through the cable."""
-        host, port = self._server.sockets[0].getsockname()
-        return self._parts._replace(netloc=f"{host}:{port}").geturl()
+        return self._parts._replace(netloc=f"{HOST}:{self._port}").geturl()
 
     async def lay(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        """Listens, where it listened before."""
+        self._server = await asyncio.start_server(
+            self._connect, HOST, self._port, family=socket.AF_INET, reuse_address=True
+        )
+        self._port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
-        self._server.close()
+        """Connections break and new ones are refused."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._there.open()
+        self._back.open()
+        await self.snap()
+
+    async def snap(self) -> None:
+        """Connections break; new ones are carried."""
         for end in list(self._ends):
             end.transport.abort()
         await asyncio.sleep(0)
 
+    def stall(self) -> None:
+        """Connections stay and take bytes, but carry none: a peer that froze, a route that is gone."""
+        self._there.close()
+        self._back.close()
+
+    def half_open(self) -> None:
+        """Bytes get there, answers do not come back."""
+        self._back.close()
+
+    def delay(self, seconds: float) -> None:
+        """Each way takes so long."""
+        self._there.delay_s = self._back.delay_s = seconds
+
+    async def heal(self) -> None:
+        """Carries again, as from the first; bytes that were held up go on, as TCP would send them."""
+        self.delay(0)
+        self._there.open()
+        self._back.open()
+        if self._server is None:
+            await self.lay()
+
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection(self._parts.hostname, self._parts.port)
-        ends = {writer, there_writer}
-        self._ends |= ends
+        self._ends.add(writer)
         try:
-            await asyncio.gather(_carry(reader, there_writer), _carry(there_reader, writer))
+            await self._carry_on(reader, writer)
         except OSError:
             pass
         finally:
-            self._ends -= ends
-            for end in ends:
-                end.transport.abort()
+            self._ends.discard(writer)
+            writer.transport.abort()
+
+    async def _carry_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection(self._parts.hostname, self._parts.port)
+        self._ends.add(there_writer)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._there.carry(reader, there_writer))
+                both.create_task(self._back.carry(there_reader, writer))
+        except* OSError:
+            pass
+        finally:
+            self._ends.discard(there_writer)
+            there_writer.transport.abort()
+
+
+class _Way:
+    """One direction of every connection."""
+
+    def __init__(self) -> None:
+        self.delay_s = 0.0
+        self._passable = asyncio.Event()
+        self._passable.set()
+
+    def open(self) -> None:
+        self._passable.set()
+
+    def close(self) -> None:
+        self._passable.clear()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            await self._passable.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError("one end has closed")
 
 
 @asynccontextmanager
-async def cable(target: str) -> AsyncIterator[Cable]:
+async def cable(target: str, *, port: int = 0) -> AsyncIterator[Cable]:
     """A cable that is cut at the end at the latest."""
-    laid = Cable(target)
+    laid = Cable(target, port=port)
     await laid.lay()
     try:
         yield laid
     finally:
-        await laid.cut()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    raise ConnectionResetError("one end has closed")
+        with suppress(OSError):
+            await laid.cut()

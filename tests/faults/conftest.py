@@ -1,0 +1,67 @@
+"""`make faults`: options, the one system under test, and the report at the end."""
+
+from collections.abc import AsyncIterator
+from inspect import cleandoc
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.ordeal import Ordeal
+from tests.faults.report import Result, terminal_table, write_page
+from tests.faults.stack import System, running_system
+
+RESULTS = pytest.StashKey[list[Result]]()
+DESELECTED = pytest.StashKey[int]()
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reliability", type=Path, help="where to write the results of a whole run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RESULTS] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    results = config.stash[RESULTS]
+    if results:
+        terminalreporter.section("what broke, and what it broke")
+        for line in terminal_table(results):
+            terminalreporter.write_line(line)
+    path: Path | None = config.getoption("--reliability")
+    if path is not None and len(results) == terminalreporter._numcollected - len(
+        terminalreporter.stats.get("deselected", ())
+    ):
+        write_page(path, results)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    async with running_system(tmp_path_factory.mktemp("faults")) as system:
+        yield system
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ordeal(system: System, request: pytest.FixtureRequest) -> AsyncIterator[Ordeal]:
+    """The test's own, on a system that is whole, and is made whole again."""
+    await system.until_ready()
+    title, _, story = cleandoc(request.function.__doc__).partition("\n")
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:60]
+    yield Ordeal(
+        system=system,
+        name=name,
+        title=title.rstrip("."),
+        story=story,
+        results=request.config.stash[RESULTS],
+    )
+    await system.cables.heal()
