@@ -7,7 +7,8 @@ TrackerError                        500  internal_error
 │   ├── ForbiddenError              403  forbidden
 │   ├── NotFoundError               404  not_found
 │   │   └── ProgramNotFoundError    404  program_not_found
-│   └── TooLargeError               413  too_large
+│   ├── TooLargeError               413  too_large
+│   └── UnsupportedMediaTypeError   415  unsupported_media_type
 ├── UnavailableError                503  unavailable             (with Retry-After)
 │   ├── CoreDataUnavailableError    503  core_data_unavailable
 │   ├── BufferFullError             503  buffer_full
@@ -85,6 +86,13 @@ class TooLargeError(RequestError):
 
     status = 413
     reason = "too_large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """A body in a form that no route takes, such as a compressed one."""
+
+    status = 415
+    reason = "unsupported_media_type"
 
 
 class UnavailableError(TrackerError):

@@ -7,6 +7,7 @@ import sys
 from schemas.errors import SettingsError
 from schemas.settings import load
 from tracker.app import create_app
+from tracker.connections import Connection
 from tracker.settings import TrackerSettings
 
 BACKLOG = 2_048
@@ -23,7 +24,15 @@ def main() -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     app = create_app(settings)
-    app.run(settings.host, settings.port, single_process=True, motd=False, access_log=False, backlog=BACKLOG)
+    app.run(
+        settings.host,
+        settings.port,
+        single_process=True,
+        motd=False,
+        access_log=False,
+        backlog=BACKLOG,
+        protocol=Connection,
+    )
     return 0
 
 

@@ -13,6 +13,7 @@ from sanic_routing.exceptions import NoMethod, NotFound
 
 from schemas.errors import TrackerError
 from tracker.answers import plain_problem, problem
+from tracker.connections import StrictRequest
 from tracker.routes.cache import cache
 from tracker.routes.events import events
 from tracker.routes.health import health
@@ -23,7 +24,15 @@ from tracker.settings import TrackerSettings
 Application = Sanic[Any, Any]
 OpenServices = Callable[[TrackerSettings], AbstractAsyncContextManager[Services]]
 
-_REASONS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+REASONS = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "too_large",
+    503: "unavailable",
+}
+"""Of what Sanic finds wrong by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +41,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     """A tracker that is not started yet. Services open before it listens and close after it has
     answered what was in flight: Sanic cancels its own tasks first, so none of ours are Sanic's.
     """
-    app = Sanic("tracker", configure_logging=False)
+    app = Sanic("tracker", configure_logging=False, request_class=StrictRequest)
     app.config.update(_limits(settings))
     app.ctx.draining = False
     for blueprint in (events, programs, cache, health):
@@ -49,8 +58,17 @@ def _limits(settings: TrackerSettings) -> dict[str, object]:
         "AUTO_EXTEND": False,
         "REQUEST_MAX_SIZE": settings.request_max_bytes,
         "REQUEST_MAX_HEADER_SIZE": settings.header_max_bytes,
+        "REQUEST_TIMEOUT": settings.request_timeout_ms / 1000,
+        "RESPONSE_TIMEOUT": _longest_request_ms(settings) / 1000,
+        "KEEP_ALIVE_TIMEOUT": settings.keep_alive_timeout_ms / 1000,
         "GRACEFUL_SHUTDOWN_TIMEOUT": settings.ack_timeout_ms / 1000,
     }
+
+
+def _longest_request_ms(settings: TrackerSettings) -> int:
+    """More than any route takes with every dependency at its slowest."""
+    waits_ms = settings.ack_timeout_ms + settings.apply_timeout_ms + 4 * settings.core_data_timeout_ms
+    return settings.request_timeout_ms + waits_ms
 
 
 def _bind(app: Application, settings: TrackerSettings, open_services: OpenServices) -> None:
@@ -76,7 +94,7 @@ def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:
 
 def _on_sanic_error(request: Request, error: SanicException) -> HTTPResponse:
     status = error.status_code
-    reason = _REASONS.get(status, "bad_request" if status < 500 else "internal_error")
+    reason = REASONS.get(status, "bad_request" if status < 500 else "internal_error")
     headers = {"allow": ", ".join(_allowed_methods(request))} if status == 405 else {}
     return plain_problem(request, status=status, reason=reason, detail=str(error), headers=headers)
 

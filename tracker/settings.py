@@ -25,7 +25,15 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     ack: Acknowledgement = field(name="TRACKER_ACK", default="durable")
 
     request_max_bytes: Positive = field(name="TRACKER_REQUEST_MAX_BYTES", default=2_097_152)
-    header_max_bytes: Positive = field(name="TRACKER_HEADER_MAX_BYTES", default=16_384)
+    header_max_bytes: Annotated[int, Meta(ge=512, le=16_384)] = field(
+        name="TRACKER_HEADER_MAX_BYTES", default=16_384
+    )
+    """A request's line and headers; Sanic reads no more than 16 KiB whatever it is told."""
+    request_timeout_ms: Positive = field(name="TRACKER_REQUEST_TIMEOUT_MS", default=10_000)
+    """From a request's first byte to its last: what a slow client has."""
+    keep_alive_timeout_ms: Positive = field(name="TRACKER_KEEP_ALIVE_TIMEOUT_MS", default=120_000)
+    """How long a connection may be idle. Longer than the load balancer keeps it, or the load balancer
+    sends a request into a connection that is being closed."""
     batch_max_items: Positive = field(name="TRACKER_BATCH_MAX_ITEMS", default=10_000)
     event_max_bytes: Annotated[int, Meta(ge=512, le=262_144)] = field(
         name="TRACKER_EVENT_MAX_BYTES", default=16_384

@@ -17,7 +17,7 @@ from tests.factories import view
 from tests.kinesis import client_error
 from tests.properties.leaping import LeapingLoop, turns
 from tests.properties.stream import HostileKinesis
-from tests.tracker.conftest import tracker_settings
+from tests.tracker.ports import tracker_settings
 from tracker.intake import Intake
 from tracker.settings import Acknowledgement
 from workers.runtime.supervisor import Supervisor

@@ -14,7 +14,7 @@ from schemas.dynamodb import program_from_item
 from schemas.errors import CoreDataUnavailableError, UnavailableError
 from schemas.redis import Change, Record, program_change, program_key, read_program, tombstone_change
 from tests.lambdas.memory import MemoryDynamoDB, Steps
-from tests.tracker.conftest import tracker_settings
+from tests.tracker.ports import tracker_settings
 from tracker.core_data import Level
 from tracker.link import Link
 from tracker.programs import Cache, Programs

@@ -2,178 +2,19 @@
 
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import httpx
 import msgspec
 import pytest
-from sanic import Sanic
 
-from schemas.errors import BufferFullError, NotAcknowledgedError, TrackerError, UpdateStreamUnavailableError
+from schemas.errors import BufferFullError, NotAcknowledgedError, TrackerError
 from schemas.events import Click, Conversion, Event, View
-from schemas.programs import Program, Totals, Versions
+from schemas.programs import Program
 from schemas.redis import Record
-from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
-from tests.factories import VERSION, program, totals
-from tests.tracker.conftest import Clock, FakeLevel, tracker_settings
-from tracker.app import create_app
-from tracker.catalog import Catalog, Page
-from tracker.changes import Changes
-from tracker.intake import Intake
-from tracker.programs import Programs
-from tracker.services import Services
-from tracker.settings import TrackerSettings
-from tracker.totals import TotalsReader
-from tracker.tracking import Tracking
-
-ID = "212313"
-TOKEN = {"authorization": "Bearer secret"}
-BODY = {"name": "renamed", "customerId": 9124, "customerName": "Customer2", "checksum": "124"}
-
-
-class FakeIntake:
-    """Keeps what it is sent, or refuses what it is told to."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.refusals: dict[str, TrackerError] = {}
-        self.accepting = True
-
-    async def send(self, event: Event) -> None:
-        (error,) = await self.send_all([event])
-        if error is not None:
-            raise error
-
-    async def send_all(self, events: Sequence[Event]) -> list[TrackerError | None]:
-        outcomes = [self.refusals.get(event.visitor or "") for event in events]
-        self.events += [event for event, error in zip(events, outcomes, strict=True) if error is None]
-        return outcomes
-
-
-class Loopback:
-    """An update stream whose `refresh` applies each update at once, unless it is cut."""
-
-    def __init__(self, truth: FakeLevel) -> None:
-        self.truth = truth
-        self.programs: Programs
-        self.sent: list[Update] = []
-        self.down = False
-        self.cut = False
-
-    async def send(self, updates: Sequence[Update]) -> None:
-        if self.down:
-            raise UpdateStreamUnavailableError("down")
-        self.sent += updates
-        for update in updates if not self.cut else ():
-            self._apply(update)
-
-    def _apply(self, update: Update) -> None:
-        match update:
-            case ProgramChanged(program=changed):
-                self._keep(changed.program_id, Record(changed.version, changed))
-            case ProgramDeleted(program_id=program_id, version=version):
-                self._keep(program_id, Record(version, None))
-            case CachePurged(version=version):
-                self.programs.purge(version)
-
-    def _keep(self, program_id: str, record: Record) -> None:
-        self.truth.records[program_id] = record
-        self.programs.apply(program_id, record)
-
-
-class FakeTotals:
-    async def read(self, program_id: str) -> Totals:
-        return totals()
-
-
-class FakeCatalog:
-    def __init__(self, truth: FakeLevel) -> None:
-        self.truth = truth
-
-    async def page(self, *, limit: int, cursor: str | None) -> Page:
-        known = sorted(self.truth.records)
-        after = [program_id for program_id in known if cursor is None or program_id > cursor]
-        found = [self.truth.records[program_id].program for program_id in after[:limit]]
-        return Page([each for each in found if each], after[limit - 1] if len(after) > limit else None)
-
-
-class Tracker:
-    """A tracker's ports and a client that talks to it."""
-
-    def __init__(self, settings: TrackerSettings, clock: Clock) -> None:
-        self.truth = FakeLevel()
-        self.truth.records[ID] = Record(VERSION, program())
-        self.updates = Loopback(self.truth)
-        self.intake = FakeIntake()
-        self.programs = self.updates.programs = Programs(FakeLevel(), self.truth, settings, clock)
-        self.programs.link_up()
-        self.services = Services(
-            settings=settings,
-            intake=cast(Intake, self.intake),
-            programs=self.programs,
-            tracking=Tracking(self.programs, self.intake, clock),
-            catalog=cast(Catalog, FakeCatalog(self.truth)),
-            totals=cast(TotalsReader, FakeTotals()),
-            changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),
-        )
-        self.client: httpx.AsyncClient
-        self.app: Sanic[Any, Any]
-
-    def set_program(self, **fields: Any) -> None:
-        self.truth.records[ID] = Record(VERSION, program(**fields))
-
-
-Serve = Callable[..., AbstractAsyncContextManager[Tracker]]
-
-
-@pytest.fixture
-def serve(clock: Clock) -> Serve:
-    @asynccontextmanager
-    async def serving(**fields: Any) -> AsyncIterator[Tracker]:
-        settings = tracker_settings(**({"drain_delay_ms": 0} | fields))
-        tracker = Tracker(settings, clock)
-
-        @asynccontextmanager
-        async def open_services(_: TrackerSettings) -> AsyncIterator[Services]:
-            yield tracker.services
-
-        tracker.app = create_app(settings, open_services=open_services)
-        tracker.app.config.TOUCHUP = False  # rewrites Sanic's classes, which only works once in a process
-        async with listening(tracker.app) as url, httpx.AsyncClient(base_url=url) as tracker.client:
-            yield tracker
-
-    return serving
-
-
-@asynccontextmanager
-async def listening(app: Sanic[Any, Any]) -> AsyncIterator[str]:
-    server: Any = await app.create_server("127.0.0.1", 0)
-    await server.startup()
-    await server.before_start()
-    await server.start_serving()
-    host, port = server.server.sockets[0].getsockname()
-    yield f"http://{host}:{port}"
-    await server.before_stop()
-    await server.close()
-    for connection in server.connections:
-        connection.close_if_idle()
-    await server.after_stop()
-    Sanic.unregister_app(app)
-
-
-@pytest.fixture
-async def tracker(serve: Serve) -> AsyncIterator[Tracker]:
-    async with serve() as tracker:
-        yield tracker
-
-
-def assert_problem(answer: httpx.Response, status: int, reason: str) -> None:
-    assert (answer.status_code, answer.json()["reason"]) == (status, reason)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["status"] == status
+from schemas.updates import ProgramChanged
+from tests.factories import program
+from tests.tracker.server import BODY, ID, TOKEN, Serve, Tracker, assert_problem
 
 
 async def test_an_event_is_answered_with_the_eight_fields_and_sent(tracker: Tracker) -> None:

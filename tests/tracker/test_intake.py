@@ -22,7 +22,7 @@ from schemas.events import Event, View
 from schemas.frames import decode_frame
 from tests.factories import view
 from tests.kinesis import InMemoryKinesis, client_error
-from tests.tracker.conftest import tracker_settings
+from tests.tracker.ports import tracker_settings
 from tracker.intake import EVENT_OVERHEAD_BYTES, Intake
 from workers.runtime.supervisor import Supervisor
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from schemas.errors import UnavailableError
 from schemas.redis import PUBLISH_IF_NEWER, Change, Record, program_change, purge_change, tombstone_change
 from tests.factories import VERSION, program
-from tests.tracker.conftest import tracker_settings
+from tests.tracker.ports import tracker_settings
 from tracker.link import Link
 from tracker.settings import TrackerSettings
 

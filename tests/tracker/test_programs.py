@@ -7,7 +7,7 @@ import pytest
 from schemas.errors import CoreDataUnavailableError, ProgramNotFoundError
 from schemas.redis import RECORD_TTL_S, Record
 from tests.factories import VERSION, program
-from tests.tracker.conftest import Clock, FakeLevel, tracker_settings
+from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.programs import PURGE, Programs
 
 ID = "212313"

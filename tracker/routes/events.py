@@ -10,6 +10,7 @@ from schemas.errors import MalformedError, TooLargeError, TrackerError, Unavaila
 from schemas.events import Event
 from tracker.answers import answer
 from tracker.requests import EventRequest, decode_event, decode_item, decode_query, split_batch
+from tracker.routes.body import read_body
 from tracker.services import services_of
 
 events = Blueprint("events")
@@ -64,7 +65,7 @@ async def get_event(request: Request, program_id: str) -> HTTPResponse:
 
 @events.post("/event/<program_id>")
 async def post_event(request: Request, program_id: str) -> HTTPResponse:
-    asked = decode_event(request.body, request.headers.get("content-type"))
+    asked = decode_event(read_body(request), request.headers.get("content-type"))
     event = await services_of(request).tracking.track(program_id, asked, request.headers)
     return answer(request, event_answer(event))
 
@@ -110,7 +111,7 @@ def batch_answer(outcomes: list[Event | TrackerError]) -> BatchAnswer:
 
 def _items(request: Request) -> list[EventRequest | TrackerError]:
     settings = services_of(request).settings
-    batch = split_batch(request.body, request.headers.get("content-type"))
+    batch = split_batch(read_body(request), request.headers.get("content-type"))
     if not batch.raw:
         raise MalformedError("the batch is empty")
     if len(batch.raw) > settings.batch_max_items:

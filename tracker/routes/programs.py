@@ -11,6 +11,7 @@ from schemas.programs import Program, ProgramFields, Totals, is_program_id
 from tracker.answers import answer
 from tracker.changes import Change
 from tracker.routes.admin import admin
+from tracker.routes.body import read_body
 from tracker.services import services_of
 
 PAGE_MAX = 1_000
@@ -64,7 +65,7 @@ async def get_program(request: Request, program_id: str) -> HTTPResponse:
 @admin
 async def put_program(request: Request, program_id: str) -> HTTPResponse:
     """202 with the version; with `?wait=true` 200 once this task has applied it."""
-    body = _decoded(request.body, program_id)
+    body = _decoded(read_body(request), program_id)
     (change,) = await services_of(request).changes.put({program_id: body}, wait=_waits(request))
     return _changed(request, change)
 

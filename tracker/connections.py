@@ -1,0 +1,78 @@
+"""HTTP connections: stricter than Sanic where RFC 9112 is, and with an end to slow clients.
+
+A proxy and a server that read one request differently let a client smuggle a second one in
+(RFC 9112, 11.2). So what is ambiguous is refused, and its connection closed.
+"""
+
+import re
+import time
+from typing import Any
+
+from sanic import Request
+from sanic.exceptions import BadRequest, RequestTimeout
+from sanic.http import Http, Stage
+from sanic.server import HttpProtocol
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_HEAD = re.compile(
+    _TOKEN + rb" [!-~]+ HTTP/1\.[01](?:\r\n" + _TOKEN + rb":[\t -~\x80-\xff]*)*",
+)
+_DIGITS = {10: re.compile(r"[0-9]{1,19}"), 16: re.compile(r"[0-9A-Fa-f]{1,16}")}
+
+
+class StrictRequest(Request):
+    """A request whose head is as RFC 9112 has it: no control characters, no space before a colon,
+    no folded lines, one Host. Raises BadRequest."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.head:  # Sanic's own stand-in for a request that it could not read
+            return
+        if not _HEAD.fullmatch(self.head):
+            raise BadRequest("the request's head is not as HTTP/1.1 has it")
+        hosts = len(self.headers.getall("host", ()))
+        if hosts > 1 or (hosts == 0 and self.version == "1.1"):
+            raise BadRequest("a request has one Host header")
+
+
+class StrictHttp(Http):
+    """Takes digits for a length and nothing else that Python takes for a number, and answers where
+    Sanic would fail a second time on the URL that it could not read."""
+
+    def create_empty_request(self) -> None:
+        self.url = None
+        super().create_empty_request()
+
+    @staticmethod
+    def _safe_int(value: str, base: int = 10) -> int:
+        digits = value.strip(" \t")
+        if not _DIGITS[base].fullmatch(digits):
+            raise ValueError(f"{value!r} is no length")
+        return int(digits, base)
+
+
+class Connection(HttpProtocol):
+    """A connection on which a request is complete `request_timeout` after its first byte, however
+    its bytes trickle in (Sanic counts from the last one), and whose answers are read."""
+
+    HTTP_CLASS = StrictHttp
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        began_s = self._time
+        super().data_received(data)
+        if self.http is not None and self.http.stage is not Stage.IDLE:
+            self._time = began_s
+
+    def check_timeouts(self) -> None:
+        waited_s = time.monotonic() - self._time
+        if self.transport and waited_s > self.response_timeout and not self._can_write.is_set():
+            self.transport.abort()
+        elif self._task and waited_s > self.request_timeout and self._is_taking_body():
+            self.http.exception = RequestTimeout("the request did not arrive in time")
+            self._task.cancel()
+        else:
+            super().check_timeouts()  # type: ignore[no-untyped-call]
+
+    def _is_taking_body(self) -> bool:
+        return self.http is not None and self.http.stage is Stage.HANDLER and bool(self.http.request_body)
