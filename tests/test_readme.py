@@ -30,4 +30,5 @@ def test_the_readme_names_every_variable_with_its_default(taker: str) -> None:
 def shown(spec: msgspec.structs.FieldInfo) -> str:
     if spec.required:
         return "required"
-    return f"`{spec.default}`" if spec.default != "" else ""
+    default = msgspec.json.encode(spec.default).decode().strip('"')
+    return f"`{default}`" if default else ""

@@ -84,7 +84,7 @@ def _ledger(audit: Audit) -> Table:
 def _summary(findings: Findings) -> str:
     loaded = findings.loaded
     return (
-        f"{loaded.events:,} events acknowledged in {loaded.took_s:.1f} s "
+        f"The load of {loaded.events:,} events was acknowledged in {loaded.took_s:.1f} s "
         f"({loaded.events / loaded.took_s:,.0f}/s); all stored and counted {loaded.stored_after_s:.1f} s "
         f"after the last acknowledgement."
     )
@@ -95,6 +95,6 @@ def _verdict(audit: Audit) -> str:
         return f"[bold red]The ledger does not balance: {len(audit.problems())} findings.[/bold red]"
     acknowledged = sum(row.acknowledged for row in audit.rows)
     return (
-        f"[bold green]The ledger balances:[/bold green] {acknowledged:,} acknowledged, none missing, "
-        f"none stored twice, every total right."
+        f"[bold green]The ledger balances:[/bold green] {acknowledged:,} acknowledged (the load and the "
+        f"demo's probes), none missing, none stored twice, every total right."
     )

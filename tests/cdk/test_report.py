@@ -36,7 +36,7 @@ def test_percentiles_are_by_nearest_rank() -> None:
 def test_a_balanced_ledger_says_so_with_its_rate() -> None:
     text = printed(SENT)
 
-    assert "20,000 events acknowledged in 10.0 s (2,000/s)" in text
+    assert "The load of 20,000 events was acknowledged in 10.0 s (2,000/s)" in text
     assert "The ledger balances: 30 acknowledged" in text
 
 

@@ -32,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """What a test finds after its load is in the report, too."""
+    ordeal: Ordeal | None = getattr(item, "funcargs", {}).get("ordeal")
+    if ordeal is not None and call.excinfo is not None and not ordeal.problems:
+        ordeal.problems.append(f"the test failed: {call.excinfo.exconly().splitlines()[0]}")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     results = config.stash[RESULTS]
     if results:
