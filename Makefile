@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK_TOOL := .run/lock-tool
+LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test faults check lock
@@ -36,10 +38,9 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes newer ones)
 	@$(PYTHON) -m venv $(LOCK_TOOL)
 	@$(LOCK_TOOL)/bin/pip install --quiet --disable-pip-version-check uv
-	@$(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --all-extras --group local --group dev \
-		--universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header \
-		$(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@$(LOCK) --all-extras --group local --group dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@$(LOCK) --extra tracker --constraint requirements.lock --output-file tracker/requirements.lock
+	@$(LOCK) --extra workers --extra lambdas --constraint requirements.lock --output-file workers/requirements.lock
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -1,0 +1,148 @@
+"""The functions' code as directories ready to deploy, built without Docker, the same bytes each time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from msgspec import Struct
+
+from schemas.errors import TrackerError
+
+FunctionName = Literal["persist", "refresh"]
+
+ROOT = Path(__file__).resolve().parent.parent
+BUNDLES = ROOT / ".run" / "bundles"
+LOCK = ROOT / "requirements.lock"
+PACKAGES: dict[FunctionName, tuple[str, ...]] = {"persist": ("msgspec",), "refresh": ("msgspec", "redis")}
+"""What a function takes from outside. boto3 is the runtime's."""
+KEPT = {".py", ".so", "METADATA", "LICENSE"}
+"""Of a wheel, by suffix or name: what is executed, and what says what it is (Amazon Inspector reads that).
+"""
+LAMBDA_PYTHON = "3.13"
+EPOCH_S = 315_532_800
+"""1980, the first year that a zip file can tell."""
+
+
+class BundleError(TrackerError):
+    """A bundle could not be built: a package is not in the lock, or pip did not get it."""
+
+
+class Platform(Struct, frozen=True):
+    """What wheels are chosen for."""
+
+    name: str
+    pip_options: tuple[str, ...] = ()
+
+
+LAMBDA = Platform(
+    f"python{LAMBDA_PYTHON}-arm64",
+    (
+        *("--python-version", LAMBDA_PYTHON),
+        *("--implementation", "cp"),
+        *("--platform", "manylinux2014_aarch64"),
+        *("--platform", "manylinux_2_28_aarch64"),
+    ),
+)
+"""Amazon Linux 2023, glibc 2.34 (AWS Lambda Developer Guide, "Lambda runtimes")."""
+THIS_MACHINE = Platform(f"{sys.implementation.cache_tag}-{sysconfig.get_platform()}")
+"""To execute a bundle here, by the interpreter that builds it."""
+
+
+def lambda_bundle(name: FunctionName, *, platform: Platform = LAMBDA) -> Path:
+    """All of a function's code in one directory, for `Code.from_asset`; handler `lambdas.<name>.handler`.
+
+    Built once for the same sources, lock and platform. Raises BundleError.
+    """
+    bundle = BUNDLES / f"{name}-{platform.name}-{_digest(name, platform)}"
+    if not bundle.exists():
+        BUNDLES.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=BUNDLES) as folder:
+            _move(build(name, Path(folder, name), platform=platform), bundle)
+    return bundle
+
+
+def build(name: FunctionName, folder: Path, *, platform: Platform = LAMBDA) -> Path:
+    """Builds into `folder`, which must not exist, and returns it. Raises BundleError."""
+    _install(_pins(PACKAGES[name]), folder, platform)
+    for source in _sources(name):
+        target = folder / source.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+    _normalise(folder)
+    return folder
+
+
+def _install(pins: Sequence[str], folder: Path, platform: Platform) -> None:
+    options = ("--quiet", "--no-deps", "--no-compile", "--only-binary", ":all:", "--require-hashes")
+    command = [sys.executable, "-m", "pip", "install", *options, *platform.pip_options]
+    with TemporaryDirectory() as lock:
+        requirements = Path(lock, "requirements.txt")
+        requirements.write_text("\n".join(pins))
+        pip = subprocess.run(
+            [*command, "--target", str(folder), "--requirement", str(requirements)],
+            capture_output=True,
+            text=True,
+        )
+    if pip.returncode:
+        raise BundleError(f"pip could not get {', '.join(map(_package, pins))}: {pip.stderr.strip()}")
+
+
+def _normalise(folder: Path) -> None:
+    for parent, _, files in os.walk(folder, topdown=False):
+        for path in (Path(parent, each) for each in files):
+            if KEPT.isdisjoint((path.suffix, path.name)):
+                path.unlink()
+            else:
+                _stamp(path, 0o644)
+        _stamp(Path(parent), 0o755)
+
+
+def _stamp(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    os.utime(path, (EPOCH_S, EPOCH_S))
+
+
+def _move(built: Path, bundle: Path) -> None:
+    try:
+        built.rename(bundle)
+    except OSError:
+        if not bundle.exists():  # else another process was first, with the same bytes
+            raise
+
+
+def _digest(name: FunctionName, platform: Platform) -> str:
+    digest = sha256(repr((platform, _pins(PACKAGES[name]))).encode())
+    for source in (Path(__file__), *_sources(name)):
+        digest.update(f"{source.relative_to(ROOT)}\0{source.stat().st_size}\0".encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources(name: FunctionName) -> list[Path]:
+    """The function's own floor and the one below it, without the other functions."""
+    others = {f"{each}.py" for each in PACKAGES if each != name}
+    own = (each for each in (ROOT / "lambdas").glob("*.py") if each.name not in others)
+    return sorted((*own, *(ROOT / "schemas").glob("*.py")))
+
+
+def _pins(packages: Sequence[str]) -> list[str]:
+    pinned = {_package(each): each for each in _requirements()}
+    if missing := [each for each in packages if each not in pinned]:
+        raise BundleError(f"not in {LOCK.name}: {', '.join(missing)}")
+    return [pinned[each] for each in packages]
+
+
+def _requirements() -> Iterator[str]:
+    """Each package of the lock with its version and hashes, as one line."""
+    yield from LOCK.read_text().replace("\\\n", "").splitlines()
+
+
+def _package(requirement: str) -> str:
+    return requirement.partition("==")[0]
