@@ -5,14 +5,15 @@ The AWS stacks and the local stack both build from these values, so that neither
 
 from msgspec import Struct
 
-from schemas.dynamodb import EVENTS_KEY, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, KeySchema
+from schemas.dynamodb import EVENTS_KEY, EXPIRES_AT, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, KeySchema
 
 
 class Table(Struct, frozen=True):
-    """A DynamoDB table, billed per request."""
+    """A DynamoDB table, billed per request. Items go at the epoch second of `expires_at`, if it is named."""
 
     name: str
     key: KeySchema
+    expires_at: str | None = None
 
 
 class Stream(Struct, frozen=True, kw_only=True):
@@ -40,7 +41,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """One deployment of the system."""
 
     region: str = "us-east-1"
-    events: Table = Table("tracker-events", EVENTS_KEY)
+    events: Table = Table("tracker-events", EVENTS_KEY, EXPIRES_AT)
     totals: Table = Table("tracker-totals", TOTALS_KEY)
     programs: Table = Table("tracker-programs", PROGRAMS_KEY)
     leases: Table = Table("tracker-leases", LEASES_KEY)

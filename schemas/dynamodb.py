@@ -1,6 +1,7 @@
 """What lives in DynamoDB: the keys of each table and how messages map to items.
 
-    events     bucket "{program_id}#{n}", message_id       one item per distinct message id
+    events     bucket "{program_id}#{n}", message_id       one item per distinct message id, until
+                                                           `expires_at` (epoch seconds), where it has one
     totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
 
     programs   program_id                                  core data, or a tombstone
@@ -9,13 +10,13 @@
 An event's `origin` is "{lane}:{sequence number}". A lane's totals of a program are the number of the
 program's events whose origin is in that lane, at or before its fence (docs/decisions/0005-counting.md).
 
-Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}.
+Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}, {"L": [...]}.
 """
 
 import zlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 from schemas.errors import EventError
@@ -29,9 +30,9 @@ NUMBER_MAX_DIGITS = 38
 NUMBER_EXPONENTS = range(-130, 126)
 """What a number attribute holds (Amazon DynamoDB Developer Guide, "Supported data types")."""
 
-AttributeValue = Mapping[str, str | bool]
+AttributeValue = Mapping[str, str | bool | list[dict[str, str]]]
 Item = dict[str, AttributeValue]
-_Plain = str | int | bool | Decimal
+_Plain = str | int | bool | Decimal | tuple[str, ...]
 
 
 class KeySchema(NamedTuple):
@@ -45,6 +46,11 @@ EVENTS_KEY = KeySchema("bucket", "message_id")
 TOTALS_KEY = KeySchema("program_id", "lane")
 PROGRAMS_KEY = KeySchema("program_id")
 LEASES_KEY = KeySchema("lease_key")
+
+EXPIRES_AT = "expires_at"
+"""When DynamoDB's time to live removes an event, a few days late at most (Amazon DynamoDB Developer
+Guide, "Using time to live (TTL) in DynamoDB")."""
+DAY_S = 86_400
 
 STORED_EVENT_ATTRIBUTES = ("origin", "kind", "valid")
 
@@ -139,19 +145,26 @@ def event_item(event: Event, origin: Origin) -> Item:
     core = {attribute: getattr(program, name) for name, attribute in _CORE_ATTRIBUTES.items()}
     own = {name: getattr(event, name) for name in _OWN_FIELDS}
     return events_key(program.program_id, event.message_id) | _attributes(
-        {"kind": kind_of(event), "origin": str(origin)} | core | own
+        {"kind": kind_of(event), "origin": str(origin), EXPIRES_AT: expires_at_s(event)} | core | own
     )
+
+
+def expires_at_s(event: Event) -> int | None:
+    """When the stored event may go, in epoch seconds; None is never."""
+    if event.retention_days is None:
+        return None
+    return event.received_at_ms // 1000 + event.retention_days * DAY_S
 
 
 def event_from_item(item: Item) -> Event:
     """The event that `event_item` stored. Raises KeyError, TypeError or ValueError for another shape."""
     plain = _plain(item)
-    core = CoreData(**{name: plain[attribute] for name, attribute in _CORE_ATTRIBUTES.items()})  # type: ignore[arg-type]
+    core = CoreData(**{name: plain[attribute] for name, attribute in _CORE_ATTRIBUTES.items()})
     own = {name: plain[name] for name in _OWN_FIELDS if name in plain}
     if "value" in own:
         own["value"] = Decimal(own["value"])
     kind = KINDS[str(plain["kind"])]
-    return kind(message_id=UUID(str(plain["message_id"])), program=core, **own)  # type: ignore[arg-type]
+    return kind(message_id=UUID(str(plain["message_id"])), program=core, **own)
 
 
 def stored_event_from_item(item: Item) -> StoredEvent:
@@ -188,7 +201,7 @@ def program_from_item(item: Item) -> StoredProgram:
     if plain.get("deleted"):
         return StoredProgram(version, None)
     known = {name: plain[name] for name in Program.__struct_fields__ if name in plain}
-    return StoredProgram(version, Program(**known))  # type: ignore[arg-type]
+    return StoredProgram(version, Program(**known))
 
 
 def lane_of(shard_id: str, partition_key: str | None) -> str:
@@ -242,15 +255,19 @@ def _attribute(value: _Plain) -> AttributeValue:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, tuple):
+        return {"L": [{"S": text} for text in value]}
     return {"N": str(value)}
 
 
-def _plain(item: Item) -> dict[str, _Plain]:
+def _plain(item: Item) -> dict[str, Any]:
     return {name: _value(attribute) for name, attribute in item.items()}
 
 
-def _value(attribute: AttributeValue) -> _Plain:
+def _value(attribute: AttributeValue) -> Any:
     ((kind, value),) = attribute.items()
+    if isinstance(value, list):
+        return tuple(str(_value(each)) for each in value)
     if kind == "N":
         number = Decimal(value)
         return int(number) if number == number.to_integral_value() else number

@@ -5,10 +5,14 @@ TrackerError                        500  internal_error
 │   ├── MalformedError              400  malformed
 │   ├── UnauthorizedError           401  unauthorized
 │   ├── ForbiddenError              403  forbidden
+│   ├── OriginError                 403  origin_not_allowed
+│   ├── SignatureError              403  bad_signature
+│   │   └── ExpiredSignatureError   403  expired_signature
 │   ├── NotFoundError               404  not_found
 │   │   └── ProgramNotFoundError    404  program_not_found
 │   ├── TooLargeError               413  too_large
 │   └── UnsupportedMediaTypeError   415  unsupported_media_type
+├── RateLimitedError                429  rate_limited            (with Retry-After)
 ├── UnavailableError                503  unavailable             (with Retry-After)
 │   ├── CoreDataUnavailableError    503  core_data_unavailable
 │   ├── BufferFullError             503  buffer_full
@@ -35,10 +39,12 @@ class TrackerError(Exception):
     """Base of everything this product raises on purpose.
 
     `status` and `reason` are part of the HTTP API: a reason, once published, keeps its meaning.
+    `retry_after_s` is set where the same request may succeed later.
     """
 
     status: ClassVar[int] = 500
     reason: ClassVar[str] = "internal_error"
+    retry_after_s: int | None = None
 
 
 class RequestError(TrackerError):
@@ -68,6 +74,26 @@ class ForbiddenError(RequestError):
     reason = "forbidden"
 
 
+class OriginError(RequestError):
+    """A page of an origin that the program does not list sent an event across origins."""
+
+    status = 403
+    reason = "origin_not_allowed"
+
+
+class SignatureError(RequestError):
+    """A signed request whose signature is missing, or is not of the program's key."""
+
+    status = 403
+    reason = "bad_signature"
+
+
+class ExpiredSignatureError(SignatureError):
+    """A signature of the program's key, from outside the window of time in which it holds."""
+
+    reason = "expired_signature"
+
+
 class NotFoundError(RequestError):
     """Nothing answers at this path."""
 
@@ -95,12 +121,23 @@ class UnsupportedMediaTypeError(RequestError):
     reason = "unsupported_media_type"
 
 
+class RateLimitedError(TrackerError):
+    """More events in this second than the program or one client address may send."""
+
+    status = 429
+    reason = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class UnavailableError(TrackerError):
     """A dependency or a bound stands in the way; the same request may succeed later."""
 
     status = 503
     reason = "unavailable"
-    retry_after_s: ClassVar[int] = 1
+    retry_after_s = 1
 
 
 class CoreDataUnavailableError(UnavailableError):

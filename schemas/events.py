@@ -38,6 +38,8 @@ class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     client_address: str | None = None
     value: Decimal | None = None
     currency: str | None = None
+    retention_days: int | None = None
+    """How long after it was received the stored event lives, by its program; None is for ever."""
 
     @property
     def key(self) -> str:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from schemas.destinations import destination_problem, is_web_origin
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """Redis's Lua and JavaScript hold integers exactly only up to here."""
@@ -21,6 +22,13 @@ Count = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
 Version = Count
 """Microseconds since the epoch, strictly increasing at one writer: the last writer wins by it."""
 Privacy = Literal["full", "truncate", "anonymous"]
+Acknowledgement = Literal["durable", "buffered"]
+Url = Annotated[str, Meta(max_length=2048)]
+Origin = Annotated[str, Meta(max_length=267)]
+"""`https://`, a host of 253 characters, and a port."""
+Origins = Annotated[tuple[Origin, ...], Meta(max_length=32)]
+Days = Annotated[int, Meta(ge=1, le=3650)]
+Rate = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
 
 _program_id = re.compile(PROGRAM_ID_PATTERN)
 
@@ -33,12 +41,20 @@ class InvalidReason(StrEnum):
     PROGRAM_NOT_STARTED = "program_not_started"
     PROGRAM_EXPIRED = "program_expired"
     BUDGET_SPENT = "budget_spent"
+    BOT = "bot"
+    PREFETCH = "prefetch"
 
 
 class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a writer chooses about a program. Times are epoch milliseconds, `budget` counts events.
 
-    A program counts events while `active` and starts_at_ms <= now < ends_at_ms.
+    A program counts events while `active` and starts_at_ms <= now < ends_at_ms. A click goes to its
+    `destination`, or to its `fallback` while it does not count; both take macros (schemas.destinations).
+    Pages of `origins` may send it events across origins; those of any origin when it is None.
+    `ack` None leaves the acknowledgement to the task. Another `key_version` is another HMAC key, which
+    is derived from a secret of the system and is nowhere in core data. Stored events live for
+    `retention_days`, or for ever. Rates are events per second at each tracker task: of the program, and
+    of one client address to it; None is no limit.
     """
 
     name: Text
@@ -49,8 +65,15 @@ class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     starts_at_ms: Count | None = None
     ends_at_ms: Count | None = None
     budget: Count | None = None
-    destination: Annotated[str, Meta(max_length=2048)] | None = None
+    destination: Url | None = None
     privacy: Privacy = "truncate"
+    fallback: Url | None = None
+    origins: Origins | None = None
+    ack: Acknowledgement | None = None
+    key_version: Count = 0
+    retention_days: Days | None = None
+    rate_per_s: Rate | None = None
+    rate_per_address_per_s: Rate | None = None
 
     def __post_init__(self) -> None:
         if (
@@ -59,8 +82,14 @@ class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             and self.starts_at_ms >= self.ends_at_ms
         ):
             raise ValueError("startsAtMs must be before endsAtMs")
-        if self.destination is not None and not _is_web_address(self.destination):
-            raise ValueError("destination must be an absolute http or https URL")
+        for name, url in (("destination", self.destination), ("fallback", self.fallback)):
+            if url is not None and (problem := destination_problem(url)):
+                raise ValueError(f"{name} {problem}")
+        for origin in self.origins or ():
+            if not is_web_origin(origin):
+                raise ValueError(
+                    f"origins has {origin!r}, which is no origin as browsers send it: https://shop.example"
+                )
 
 
 class Program(ProgramFields, frozen=True, kw_only=True, rename="camel"):
@@ -141,12 +170,3 @@ def invalid_reason(program: Program, *, checksum: str | None, now_ms: int) -> In
     if program.budget_spent:
         return InvalidReason.BUDGET_SPENT
     return None
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(host) and text.isprintable() and " " not in text

@@ -38,7 +38,7 @@ def answer(request: Request, body: object, *, status: int = 200) -> HTTPResponse
 def problem(request: Request, error: TrackerError) -> HTTPResponse:
     """`error` as a problem, with the headers that its status asks for."""
     headers = {}
-    if isinstance(error, UnavailableError):
+    if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, UnauthorizedError):
         headers["www-authenticate"] = "Bearer"

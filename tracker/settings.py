@@ -1,12 +1,11 @@
 """What a tracker task takes from its environment."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, field
 
+from schemas.programs import Acknowledgement
 from schemas.settings import Name, NotNegative, Port, Positive, RedisSettings
-
-Acknowledgement = Literal["durable", "buffered"]
 
 
 class TrackerSettings(RedisSettings, frozen=True, kw_only=True):

@@ -54,6 +54,17 @@ def _create_table(dynamodb: Any, table: Table) -> None:
         BillingMode="PAY_PER_REQUEST",
     )
     _wait(dynamodb, "table_exists", TableName=table.name)
+    if table.expires_at is not None:
+        _expire(dynamodb, table.name, table.expires_at)
+
+
+def _expire(dynamodb: Any, table: str, attribute: str) -> None:
+    """Turns time to live on, once: DynamoDB refuses to turn on what is on."""
+    held = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if held.get("AttributeName") != attribute:
+        dynamodb.update_time_to_live(
+            TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+        )
 
 
 def _create_stream(kinesis: Any, stream: Stream) -> None:

@@ -18,6 +18,12 @@ def test_tables_are_keyed_as_their_items_are() -> None:
     assert config.leases.key == ("lease_key", None)
 
 
+def test_events_alone_expire() -> None:
+    assert {table.name: table.expires_at for table in Config().tables if table.expires_at} == {
+        Config().events.name: "expires_at"
+    }
+
+
 def test_the_local_stack_has_more_than_one_lane_and_one_order_of_updates() -> None:
     assert LOCAL.event_stream.shards == 2
     assert LOCAL.update_stream.shards == 1

@@ -261,4 +261,4 @@ def _clause_holds(clause: str, item: Item, values: Item) -> bool:
 
 
 def _plain(attribute: AttributeValue) -> str | Decimal:
-    return Decimal(attribute["N"]) if "N" in attribute else str(attribute["S"])
+    return Decimal(str(attribute["N"])) if "N" in attribute else str(attribute["S"])

@@ -13,13 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from schemas.errors import TrackerError
 from schemas.events import View
+from schemas.programs import Acknowledgement
 from tests.factories import view
 from tests.kinesis import client_error
 from tests.properties.leaping import LeapingLoop, turns
 from tests.properties.stream import HostileKinesis
 from tests.tracker.ports import tracker_settings
 from tracker.intake import Intake
-from tracker.settings import Acknowledgement
 from workers.runtime.supervisor import Supervisor
 
 VISITORS = ("ann", "bob", "cid")

@@ -12,6 +12,7 @@ counts = st.integers(0, MAX_SAFE_INTEGER)
 program_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 optional_texts = st.none() | texts
+days = st.integers(1, 3_650)
 values = st.decimals(
     min_value=Decimal(-(10**12)), max_value=Decimal(10**12), places=4, allow_nan=False, allow_infinity=False
 )
@@ -40,6 +41,7 @@ events: st.SearchStrategy[Event] = st.sampled_from([*KINDS.values()]).flatmap(
         client_address=optional_texts,
         value=st.none() | values,
         currency=optional_texts,
+        retention_days=st.none() | days,
     )
 )
 totals = st.builds(
@@ -62,6 +64,13 @@ programs = st.builds(
     budget=st.none() | counts,
     destination=st.none() | st.just("https://shop.example/landing?from=ad"),
     privacy=st.sampled_from(["full", "truncate", "anonymous"]),
+    fallback=st.none() | st.just("https://shop.example/over?click={click_id}"),
+    origins=st.none() | st.just(()) | st.just(("https://shop.example", "http://localhost:8000")),
+    ack=st.sampled_from([None, "durable", "buffered"]),
+    key_version=counts,
+    retention_days=st.none() | days,
+    rate_per_s=st.none() | st.integers(1, MAX_SAFE_INTEGER),
+    rate_per_address_per_s=st.none() | st.integers(1, MAX_SAFE_INTEGER),
     version=counts,
     budget_spent=st.booleans(),
 )

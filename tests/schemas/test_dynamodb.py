@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from schemas.dynamodb import (
     BUCKETS,
     EVENTS_KEY,
+    EXPIRES_AT,
     LEASES_KEY,
     PROGRAMS_KEY,
     TOTALS_KEY,
@@ -40,7 +41,12 @@ from tests.schemas import strategies
 
 MESSAGE_ID = UUID("01999999-0000-7000-8000-000000000001")
 ORIGIN = Origin("shardId-000000000000/0", "4959")
-UNKNOWN: Item = {"new": {"S": "a"}, "newer": {"N": "1.5"}, "flag": {"BOOL": False}}
+UNKNOWN: Item = {
+    "new": {"S": "a"},
+    "newer": {"N": "1.5"},
+    "flag": {"BOOL": False},
+    "list": {"L": [{"N": "1"}]},
+}
 
 _CORE: Item = {
     "program_id": {"S": "212313"},
@@ -67,6 +73,7 @@ GOLDEN_EVENTS: dict[str, tuple[Event, Item]] = {
             user_agent="curl/8",
             referrer="https://news.example/",
             client_address="192.0.2.0",
+            retention_days=30,
         ),
         _STORED
         | _CORE
@@ -78,6 +85,8 @@ GOLDEN_EVENTS: dict[str, tuple[Event, Item]] = {
             "visitor": {"S": "visitor-1"},
             "click_id": {"S": "click-1"},
             "client_address": {"S": "192.0.2.0"},
+            "retention_days": {"N": "30"},
+            "expires_at": {"N": "1762592000"},
         },
     ),
     "conversion": (
@@ -109,6 +118,7 @@ GOLDEN_PROGRAM: Item = {
     "checksum": {"S": "124"},
     "active": {"BOOL": True},
     "privacy": {"S": "truncate"},
+    "key_version": {"N": "0"},
     "budget_spent": {"BOOL": False},
 }
 GOLDEN_LANE: Item = {
@@ -172,6 +182,13 @@ def test_none_is_left_out(event: Event) -> None:
     absent = {name for name in type(event).__struct_fields__ if getattr(event, name) is None}
     assert absent.isdisjoint(item)
     assert all(value is not None for attribute in item.values() for value in attribute.values())
+
+
+def test_an_event_expires_as_many_days_after_it_came_as_its_program_keeps_it() -> None:
+    kept = view(received_at_ms=1_760_000_000_999, retention_days=1)
+
+    assert event_item(kept, ORIGIN)[EXPIRES_AT] == {"N": str(1_760_000_000 + 86_400)}
+    assert EXPIRES_AT not in event_item(view(), ORIGIN)
 
 
 @pytest.mark.parametrize("attribute", ["kind", "message_id", "program_id", "program_version", "valid"])
@@ -243,13 +260,31 @@ def test_golden_item_of_a_program() -> None:
 
 def test_golden_item_of_a_program_with_everything_set() -> None:
     full = program(
-        starts_at_ms=1, ends_at_ms=2, budget=0, destination="https://shop.example/", budget_spent=True
+        starts_at_ms=1,
+        ends_at_ms=2,
+        budget=0,
+        destination="https://shop.example/",
+        fallback="https://shop.example/later",
+        origins=("https://shop.example", "https://news.example"),
+        ack="buffered",
+        key_version=2,
+        retention_days=30,
+        rate_per_s=1_000,
+        rate_per_address_per_s=5,
+        budget_spent=True,
     )
     golden: Item = GOLDEN_PROGRAM | {
         "starts_at_ms": {"N": "1"},
         "ends_at_ms": {"N": "2"},
         "budget": {"N": "0"},
         "destination": {"S": "https://shop.example/"},
+        "fallback": {"S": "https://shop.example/later"},
+        "origins": {"L": [{"S": "https://shop.example"}, {"S": "https://news.example"}]},
+        "ack": {"S": "buffered"},
+        "key_version": {"N": "2"},
+        "retention_days": {"N": "30"},
+        "rate_per_s": {"N": "1000"},
+        "rate_per_address_per_s": {"N": "5"},
         "budget_spent": {"BOOL": True},
     }
 
@@ -269,7 +304,11 @@ def test_golden_item_of_a_tombstone() -> None:
 
 
 def test_attributes_of_another_writer_of_programs_are_passed_over_or_take_the_default() -> None:
-    older = {name: value for name, value in GOLDEN_PROGRAM.items() if name not in ("privacy", "budget_spent")}
+    older = {
+        name: value
+        for name, value in GOLDEN_PROGRAM.items()
+        if name not in ("privacy", "key_version", "budget_spent")
+    }
 
     assert program_from_item(GOLDEN_PROGRAM | UNKNOWN) == StoredProgram(VERSION, program())
     assert program_from_item(older) == StoredProgram(VERSION, program())

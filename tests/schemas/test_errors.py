@@ -5,7 +5,14 @@ from typing import NamedTuple
 import pytest
 
 from schemas import errors
-from schemas.errors import PoisonError, RequestError, SettingsError, TrackerError, UnavailableError
+from schemas.errors import (
+    PoisonError,
+    RateLimitedError,
+    RequestError,
+    SettingsError,
+    TrackerError,
+    UnavailableError,
+)
 
 LINE = re.compile(r"^(?P<indent>[│├└─ ]*)(?P<name>\w+Error) +(?P<status>\d{3})  (?P<reason>\w+)")
 INDENT = 4
@@ -73,7 +80,9 @@ def test_the_status_fits_the_branch(kind: type[TrackerError]) -> None:
         assert 400 <= kind.status < 500
     elif issubclass(kind, UnavailableError):
         assert kind.status == 503
-        assert kind.retry_after_s >= 1
+        assert kind.retry_after_s == 1
+    elif kind is RateLimitedError:
+        assert kind.status == 429
     else:
         assert kind.status == 500
 
@@ -82,3 +91,8 @@ def test_an_outage_is_never_not_found() -> None:
     assert not issubclass(UnavailableError, RequestError)
     assert all(kind.status != 404 for kind in tree(UnavailableError))
     assert all(kind.status != 404 for kind in (*tree(PoisonError), *tree(SettingsError)))
+
+
+def test_what_is_limited_says_when_to_come_again() -> None:
+    assert RateLimitedError("slower").retry_after_s == 1
+    assert RateLimitedError("slower", retry_after_s=7).retry_after_s == 7

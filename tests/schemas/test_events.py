@@ -19,7 +19,7 @@ _HEAD = (
 GOLDEN: dict[str, tuple[Event, bytes]] = {
     "view": (
         view(message_id=MESSAGE_ID),
-        b"\x9d\xa4view" + _HEAD + b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0",
+        b"\x9e\xa4view" + _HEAD + b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0",
     ),
     "click": (
         click(
@@ -27,9 +27,10 @@ GOLDEN: dict[str, tuple[Event, bytes]] = {
             user_agent="curl/8",
             referrer="https://news.example/",
             client_address="192.0.2.0",
+            retention_days=30,
         ),
-        b"\x9d\xa5click" + _HEAD + b"\xc3\xc0\xa6curl/8\xb5https://news.example/"
-        b"\xa9visitor-1\xa7click-1\xa9192.0.2.0\xc0\xc0",
+        b"\x9e\xa5click" + _HEAD + b"\xc3\xc0\xa6curl/8\xb5https://news.example/"
+        b"\xa9visitor-1\xa7click-1\xa9192.0.2.0\xc0\xc0\x1e",
     ),
     "conversion": (
         conversion(
@@ -40,7 +41,9 @@ GOLDEN: dict[str, tuple[Event, bytes]] = {
             value=Decimal("19.90"),
             currency="EUR",
         ),
-        b"\x9d\xaaconversion" + _HEAD + b"\xc2\xacbad_checksum\xc0\xc0\xa1v\xa7click-1\xc0\xa519.90\xa3EUR",
+        b"\x9e\xaaconversion"
+        + _HEAD
+        + b"\xc2\xacbad_checksum\xc0\xc0\xa1v\xa7click-1\xc0\xa519.90\xa3EUR\xc0",
     ),
 }
 

@@ -20,7 +20,9 @@ GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
         ProgramInvalidated(program_id="212313", version=VERSION, program=program()),
         b'{"type":"program","programId":"212313","version":1760000000000000,"program":{"name":"program2",'
         b'"customerId":9124,"customerName":"Customer2","checksum":"124","active":true,"startsAtMs":null,'
-        b'"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate","programId":"212313",'
+        b'"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate",'
+        b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
+        b'"ratePerAddressPerS":null,"programId":"212313",'
         b'"version":1760000000000000,"budgetSpent":false}}',
     ),
     "deleted program": (

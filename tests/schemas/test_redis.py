@@ -92,6 +92,8 @@ def test_golden_change_of_a_program() -> None:
     value = (
         b'{"name":"program2","customerId":9124,"customerName":"Customer2","checksum":"124","active":true,'
         b'"startsAtMs":null,"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate",'
+        b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
+        b'"ratePerAddressPerS":null,'
         b'"programId":"212313","version":1760000000000000,"budgetSpent":false}'
     )
 

@@ -22,7 +22,9 @@ GOLDEN: dict[str, tuple[Update, bytes, str]] = {
         ProgramChanged(program=program()),
         b'{"type":"program_changed","program":{"name":"program2","customerId":9124,'
         b'"customerName":"Customer2","checksum":"124","active":true,"startsAtMs":null,"endsAtMs":null,'
-        b'"budget":null,"destination":null,"privacy":"truncate","programId":"212313",'
+        b'"budget":null,"destination":null,"privacy":"truncate",'
+        b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
+        b'"ratePerAddressPerS":null,"programId":"212313",'
         b'"version":1760000000000000,"budgetSpent":false}}',
         "212313",
     ),
