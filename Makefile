@@ -38,7 +38,7 @@ check: $(INSTALLED) ## lint, format, types, import contracts
 lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes newer ones)
 	@$(PYTHON) -m venv $(LOCK_TOOL)
 	@$(LOCK_TOOL)/bin/pip install --quiet --disable-pip-version-check uv
-	@$(LOCK) --all-extras --group local --group dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@$(LOCK) --all-extras --group local --group cdk --group dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	@$(LOCK) --extra tracker --constraint requirements.lock --output-file tracker/requirements.lock
 	@$(LOCK) --extra workers --extra lambdas --constraint requirements.lock --output-file workers/requirements.lock
 

@@ -3,7 +3,9 @@
 The AWS stacks and the local stack both build from these values, so that neither drifts.
 """
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from schemas.dynamodb import EVENTS_KEY, EXPIRES_AT, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, KeySchema
 
@@ -24,15 +26,17 @@ class Stream(Struct, frozen=True, kw_only=True):
     retention_hours: int = 24
 
 
-class EventSource(Struct, frozen=True, kw_only=True):
+class EventSource(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How Lambda reads a stream (AWS Lambda API reference, CreateEventSourceMapping)."""
 
-    batch_size: int = 100
+    batch_size: Annotated[int, Meta(ge=1, le=10_000)] = 100
     """In records. A hundred frames of 24 KB, as base64, stay under the 6 MB of an invocation."""
-    batching_window_ms: int = 0
+    batching_window_ms: Annotated[int, Meta(ge=0, le=300_000)] = 0
+    parallelization_factor: Annotated[int, Meta(ge=1, le=10)] = 1
+    """Batches of one shard at a time. A host on this machine takes one."""
     bisect: bool = True
-    maximum_record_age_s: int = -1
-    maximum_retry_attempts: int = -1
+    maximum_record_age_s: Annotated[int, Meta(ge=-1, le=604_800)] = -1
+    maximum_retry_attempts: Annotated[int, Meta(ge=-1, le=10_000)] = -1
     """-1: until the record leaves the stream. The handlers set aside what can never be applied, so a
     retry only ever waits for a dependency, and giving up would lose events."""
 

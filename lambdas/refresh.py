@@ -7,6 +7,7 @@ from functools import cache
 from threading import Lock
 from typing import Any, Literal, Protocol, assert_never
 
+import msgspec
 from botocore.exceptions import ClientError
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -185,8 +186,17 @@ def compose() -> Refresh:
     settings = load(RefreshSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
     dynamodb, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "s3"))
-    redis_cache = RedisCache(redis_client(settings.redis_url))
+    redis_cache = RedisCache(redis_client(with_password(settings).redis_url))
     return Refresh(dynamodb=dynamodb, cache=redis_cache, s3=s3, settings=settings)
+
+
+def with_password(settings: RefreshSettings) -> RefreshSettings:
+    """The settings with the password that their secret holds, where they name one."""
+    if not settings.redis_secret:
+        return settings
+    secrets = aws_client("secretsmanager", settings.region)
+    secret = secrets.get_secret_value(SecretId=settings.redis_secret)
+    return msgspec.structs.replace(settings, redis_password=secret["SecretString"])
 
 
 def redis_client(url: str, *, timeout_s: float = REDIS_TIMEOUT_S) -> Redis:

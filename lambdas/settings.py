@@ -19,3 +19,6 @@ class RefreshSettings(RedisSettings, frozen=True, kw_only=True):
 
     programs_table: Name = field(name="PROGRAMS_TABLE")
     failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
+    redis_secret: str = field(name="REDIS_SECRET", default="")
+    """A secret in Secrets Manager that holds Redis's password: a function's own variables are readable to
+    whoever may look at its configuration."""

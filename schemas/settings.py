@@ -8,6 +8,7 @@ Each field's encoded name is its variable, so a struct lists the variables a pro
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, field
@@ -31,16 +32,24 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RedisSettings(AwsSettings, frozen=True, kw_only=True):
-    """AwsSettings, and where Redis is: REDIS_URL, or else REDIS_HOST and REDIS_PORT."""
+    """AwsSettings, and where Redis is: REDIS_URL, or else what the other four say."""
 
     redis_url_or_empty: str = field(name="REDIS_URL", default="")
     redis_host: Name = field(name="REDIS_HOST", default="127.0.0.1")
     redis_port: Port = field(name="REDIS_PORT", default=6379)
+    redis_tls: bool = field(name="REDIS_TLS", default=False)
+    redis_password: str = field(name="REDIS_PASSWORD", default="")
     redis_channel: Name = field(name="REDIS_CHANNEL", default="programs")
 
     @property
     def redis_url(self) -> str:
-        return self.redis_url_or_empty or f"redis://{self.redis_host}:{self.redis_port}"
+        return self.redis_url_or_empty or self._url_of_parts
+
+    @property
+    def _url_of_parts(self) -> str:
+        scheme = "rediss" if self.redis_tls else "redis"
+        password = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
+        return f"{scheme}://{password}{self.redis_host}:{self.redis_port}"
 
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)

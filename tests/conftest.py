@@ -21,7 +21,7 @@ START_INTERVAL_S = 0.02
 STOP_TIMEOUT_S = 10
 MINISTACK_VARIABLES = {
     "BIND_HOST": "127.0.0.1",
-    "SERVICES": "kinesis,dynamodb,s3",
+    "SERVICES": "kinesis,dynamodb,s3,secretsmanager",
     "LOG_LEVEL": "WARNING",
     "IOT_MTLS_ENABLED": "0",
     "SFTP_ENABLED": "0",

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from redis.exceptions import RedisError
 
 from lambdas import refresh
 from lambdas.batch import decode_batch
+from lambdas.calls import aws_client
 from lambdas.refresh import KEYS_PER_SCAN, RedisCache, Refresh, redis_client
 from schemas.dynamodb import program_item, tombstone_item
 from schemas.invalidations import (
@@ -207,6 +209,23 @@ def test_a_redis_that_is_down_is_answered_with_the_first_record(
 
     refresh.compose.cache_clear()
     assert refresh.handler(event, None) == APPLIED
+    assert cached(redis) == Record(2, NEW)
+
+
+def test_the_password_of_redis_comes_from_its_secret(
+    cloud: Cloud, handler: Handler, redis: Redis, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    password, secret = "p:/@", f"redis-{uuid4()}"
+    aws_client("secretsmanager", cloud.refresh.region).create_secret(Name=secret, SecretString=password)
+    parts = urlsplit(valkey)
+    for name, value in {"HOST": parts.hostname, "PORT": parts.port, "SECRET": secret, "URL": ""}.items():
+        monkeypatch.setenv(f"REDIS_{name}", str(value))
+    redis.config_set("requirepass", password)
+    try:
+        assert handler(ProgramChanged(program=NEW)) == APPLIED
+    finally:
+        redis.config_set("requirepass", "")
+
     assert cached(redis) == Record(2, NEW)
 
 

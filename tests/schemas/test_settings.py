@@ -54,6 +54,7 @@ CHOSEN: list[tuple[type[AwsSettings], dict[str, str]]] = [
     (PersistSettings, PERSIST | {"AWS_REGION": "eu-central-1", "LOG_LEVEL": "ERROR"}),
     (RefreshSettings, REFRESH),
     (RefreshSettings, REFRESH | {"REDIS_HOST": "cache.example", "REDIS_PORT": "1"}),
+    (RefreshSettings, REFRESH | {"REDIS_TLS": "true", "REDIS_PASSWORD": "pass", "REDIS_SECRET": "redis"}),
     (HostSettings, HOST),
     (HostSettings, HOST | {"LAMBDA_BATCH_SIZE": "10000", "LAMBDA_MAXIMUM_RETRY_ATTEMPTS": "0"}),
 ]
@@ -172,13 +173,15 @@ def test_any_other_variable_left_empty_takes_its_default() -> None:
         ({"REDIS_HOST": "cache.example"}, "redis://cache.example:6379"),
         ({"REDIS_PORT": "6380"}, "redis://127.0.0.1:6380"),
         ({"REDIS_HOST": "cache.example", "REDIS_PORT": "6380"}, "redis://cache.example:6380"),
+        ({"REDIS_TLS": "true"}, "rediss://127.0.0.1:6379"),
+        ({"REDIS_PASSWORD": "p:/@"}, "redis://:p%3A%2F%40@127.0.0.1:6379"),
         (
             {"REDIS_URL": "rediss://other.example/1", "REDIS_HOST": "cache.example"},
             "rediss://other.example/1",
         ),
     ],
 )
-def test_redis_is_at_its_url_or_else_at_its_host_and_port(environment: dict[str, str], url: str) -> None:
+def test_redis_is_at_its_url_or_else_where_its_parts_say(environment: dict[str, str], url: str) -> None:
     assert load(RedisSettings, environment).redis_url == url
 
 
