@@ -10,8 +10,11 @@ TrackerError                        500  internal_error
 │   │   └── ExpiredSignatureError   403  expired_signature
 │   ├── NotFoundError               404  not_found
 │   │   └── ProgramNotFoundError    404  program_not_found
+│   ├── MethodNotAllowedError       405  method_not_allowed
+│   ├── RequestTimeoutError         408  request_timeout
 │   ├── TooLargeError               413  too_large
-│   └── UnsupportedMediaTypeError   415  unsupported_media_type
+│   ├── UnsupportedMediaTypeError   415  unsupported_media_type
+│   └── ExpectationError            417  expectation_failed
 ├── RateLimitedError                429  rate_limited            (with Retry-After)
 ├── UnavailableError                503  unavailable             (with Retry-After)
 │   ├── CoreDataUnavailableError    503  core_data_unavailable
@@ -36,7 +39,7 @@ interpreter's limit come out as Python's own errors, which are no MsgspecError."
 
 
 class TrackerError(Exception):
-    """Base of everything this product raises on purpose.
+    """Something is wrong on this side. Base of everything this product raises on purpose.
 
     `status` and `reason` are part of the HTTP API: a reason, once published, keeps its meaning.
     `retry_after_s` is set where the same request may succeed later.
@@ -107,8 +110,22 @@ class ProgramNotFoundError(NotFoundError):
     reason = "program_not_found"
 
 
+class MethodNotAllowedError(RequestError):
+    """The path answers other methods; `Allow` names them."""
+
+    status = 405
+    reason = "method_not_allowed"
+
+
+class RequestTimeoutError(RequestError):
+    """The request took longer to arrive than it may."""
+
+    status = 408
+    reason = "request_timeout"
+
+
 class TooLargeError(RequestError):
-    """A body, an item or an event over its named limit."""
+    """Headers, a body or an event over its named limit."""
 
     status = 413
     reason = "too_large"
@@ -119,6 +136,13 @@ class UnsupportedMediaTypeError(RequestError):
 
     status = 415
     reason = "unsupported_media_type"
+
+
+class ExpectationError(RequestError):
+    """`Expect` asks for something other than `100-continue`."""
+
+    status = 417
+    reason = "expectation_failed"
 
 
 class RateLimitedError(TrackerError):

@@ -11,10 +11,21 @@ from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse
 from sanic_routing.exceptions import NoMethod, NotFound
 
-from schemas.errors import TrackerError
+from schemas.errors import (
+    ExpectationError,
+    MalformedError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+    RequestTimeoutError,
+    TooLargeError,
+    TrackerError,
+    UnavailableError,
+)
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
 from tracker.routes.cache import cache
+from tracker.routes.document import document
 from tracker.routes.events import events
 from tracker.routes.health import health
 from tracker.routes.programs import programs
@@ -24,15 +35,19 @@ from tracker.settings import TrackerSettings
 Application = Sanic[Any, Any]
 OpenServices = Callable[[TrackerSettings], AbstractAsyncContextManager[Services]]
 
-REASONS = {
-    400: "malformed",
-    404: "not_found",
-    405: "method_not_allowed",
-    408: "request_timeout",
-    413: "too_large",
-    503: "unavailable",
+_REASONS = {
+    error.status: error.reason
+    for error in (
+        MalformedError,
+        NotFoundError,
+        MethodNotAllowedError,
+        RequestTimeoutError,
+        TooLargeError,
+        ExpectationError,
+        UnavailableError,
+    )
 }
-"""Of what Sanic finds wrong by itself."""
+"""Of what Sanic refuses by itself."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +59,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app = Sanic("tracker", configure_logging=False, request_class=StrictRequest)
     app.config.update(_limits(settings))
     app.ctx.draining = False
-    for blueprint in (events, programs, cache, health):
+    for blueprint in (events, programs, cache, health, document):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)
@@ -94,7 +109,8 @@ def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:
 
 def _on_sanic_error(request: Request, error: SanicException) -> HTTPResponse:
     status = error.status_code
-    reason = REASONS.get(status, "bad_request" if status < 500 else "internal_error")
+    other = RequestError if status < 500 else TrackerError
+    reason = _REASONS.get(status, other.reason)
     headers = {"allow": ", ".join(_allowed_methods(request))} if status == 405 else {}
     return plain_problem(request, status=status, reason=reason, detail=str(error), headers=headers)
 

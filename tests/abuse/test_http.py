@@ -213,7 +213,7 @@ async def test_a_client_that_asks_first_whether_to_go_on_is_told_to(tracker: Tra
 async def test_another_expectation_is_refused(tracker: Tracker) -> None:
     answer = await ask(tracker, request("Expect: a-pony", "Content-Length: 0", method="POST"))
 
-    assert_problem(answer, 417, "bad_request")
+    assert_problem(answer, 417, "expectation_failed")
 
 
 async def test_a_client_that_leaves_in_the_middle_is_no_error(

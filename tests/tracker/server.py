@@ -13,6 +13,7 @@ from schemas.programs import Totals, Versions
 from schemas.redis import Record
 from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
 from tests.factories import VERSION, program, totals
+from tests.tracker.documented import DocumentedClient
 from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.app import create_app
 from tracker.catalog import Catalog, Page
@@ -140,7 +141,7 @@ async def serving(**fields: Any) -> AsyncIterator[Tracker]:
 
     tracker.app = create_app(settings, open_services=open_services)
     tracker.app.config.TOUCHUP = False  # rewrites Sanic's classes, which only works once in a process
-    async with listening(tracker.app) as url, httpx.AsyncClient(base_url=url) as tracker.client:
+    async with listening(tracker.app) as url, DocumentedClient(base_url=url) as tracker.client:
         yield tracker
 
 
@@ -151,13 +152,15 @@ async def listening(app: Sanic[Any, Any]) -> AsyncIterator[str]:
     await server.before_start()
     await server.start_serving()
     host, port = server.server.sockets[0].getsockname()
-    yield f"http://{host}:{port}"
-    await server.before_stop()
-    await server.close()
-    for connection in server.connections:
-        connection.close_if_idle()
-    await server.after_stop()
-    Sanic.unregister_app(app)
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await server.before_stop()
+        await server.close()
+        for connection in server.connections:
+            connection.close_if_idle()
+        await server.after_stop()
+        Sanic.unregister_app(app)
 
 
 def assert_problem(answer: httpx.Response, status: int, reason: str) -> None:

@@ -219,6 +219,15 @@ async def test_a_bad_page_size_is_a_400(tracker: Tracker, limit: str) -> None:
     assert_problem(await tracker.client.get(f"/programs?limit={limit}"), 400, "malformed")
 
 
+async def test_a_cursor_that_no_page_gave_is_a_400(tracker: Tracker) -> None:
+    assert_problem(await tracker.client.get("/programs?cursor=%00"), 400, "malformed")
+
+
+async def test_a_wait_that_is_neither_true_nor_false_is_a_400_and_nothing_is_sent(tracker: Tracker) -> None:
+    assert_problem(await tracker.client.put(f"/programs/{ID}?wait=soon", json=BODY), 400, "malformed")
+    assert tracker.updates.sent == []
+
+
 async def test_a_change_goes_through_the_update_stream(tracker: Tracker) -> None:
     answer = await tracker.client.put(f"/programs/{ID}", json=BODY)
 

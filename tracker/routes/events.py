@@ -1,17 +1,22 @@
 """`/event/{programId}` and `/events`: events come in."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
 
 from schemas.errors import MalformedError, TooLargeError, TrackerError, UnavailableError
 from schemas.events import Event
+from schemas.programs import InvalidReason
 from tracker.answers import answer
 from tracker.requests import EventRequest, decode_event, decode_item, decode_query, split_batch
 from tracker.routes.body import read_body
 from tracker.services import services_of
+
+Reason = Annotated[str, Meta(extra_json_schema={"enum": list(InvalidReason)})]
 
 events = Blueprint("events")
 
@@ -27,7 +32,7 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     customer_name: str
     message_id: UUID
     valid: bool
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
@@ -36,7 +41,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     index: int
     message_id: UUID
     valid: bool
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, gc=False):

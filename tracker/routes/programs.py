@@ -1,17 +1,20 @@
 """`/programs`: core data read with live totals, and changed through the update stream."""
 
 import asyncio
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
 
 from schemas.errors import UNREADABLE, MalformedError, ProgramNotFoundError
-from schemas.programs import Program, ProgramFields, Totals, is_program_id
+from schemas.programs import Program, ProgramFields, ProgramId, Totals, is_program_id
 from tracker.answers import answer
 from tracker.changes import Change
 from tracker.routes.admin import admin
 from tracker.routes.body import read_body
+from tracker.routes.query import read_query
 from tracker.services import services_of
 
 PAGE_MAX = 1_000
@@ -26,6 +29,19 @@ class ProgramBody(ProgramFields, frozen=True, kw_only=True, rename="camel", forb
     program_id: str | None = None
     version: int | None = None
     budget_spent: bool | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list takes: how many programs at most, and the page before's `cursor`."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    cursor: ProgramId | None = None
+
+
+class ChangeQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change takes: whether to answer only once this task has applied it."""
+
+    wait: bool = False
 
 
 class ProgramAnswer(msgspec.Struct, frozen=True):
@@ -48,7 +64,8 @@ _body = msgspec.json.Decoder(ProgramBody)
 @programs.get("/programs")
 async def list_programs(request: Request) -> HTTPResponse:
     services = services_of(request)
-    page = await services.catalog.page(limit=_limit(request), cursor=request.args.get("cursor"))
+    query = read_query(request, PageQuery)
+    page = await services.catalog.page(limit=query.limit, cursor=query.cursor)
     totals = await asyncio.gather(*(services.totals.read(program.program_id) for program in page.programs))
     listed = [ProgramAnswer(*each) for each in zip(page.programs, totals, strict=True)]
     return answer(request, PageAnswer(listed, page.cursor))
@@ -65,8 +82,9 @@ async def get_program(request: Request, program_id: str) -> HTTPResponse:
 @admin
 async def put_program(request: Request, program_id: str) -> HTTPResponse:
     """202 with the version; with `?wait=true` 200 once this task has applied it."""
+    query = read_query(request, ChangeQuery)
     body = _decoded(read_body(request), program_id)
-    (change,) = await services_of(request).changes.put({program_id: body}, wait=_waits(request))
+    (change,) = await services_of(request).changes.put({program_id: body}, wait=query.wait)
     return _changed(request, change)
 
 
@@ -74,7 +92,8 @@ async def put_program(request: Request, program_id: str) -> HTTPResponse:
 @admin
 async def delete_program(request: Request, program_id: str) -> HTTPResponse:
     """202 with the version; with `?wait=true` 200 once this task has applied it."""
-    change = await services_of(request).changes.delete(_checked(program_id), wait=_waits(request))
+    query = read_query(request, ChangeQuery)
+    change = await services_of(request).changes.delete(_checked(program_id), wait=query.wait)
     return _changed(request, change)
 
 
@@ -98,14 +117,3 @@ def _checked(program_id: str) -> str:
     if not is_program_id(program_id):
         raise ProgramNotFoundError("no program can have this id")
     return program_id
-
-
-def _waits(request: Request) -> bool:
-    return bool(request.args.get("wait") == "true")
-
-
-def _limit(request: Request) -> int:
-    text = request.args.get("limit", str(PAGE_DEFAULT))
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= PAGE_MAX:
-        raise MalformedError(f"limit is a number from 1 to {PAGE_MAX}")
-    return int(text)

@@ -1,0 +1,220 @@
+"""The API: a row for each method of each path, in README's order. `/openapi.json` is made of it."""
+
+from decimal import Decimal
+from uuid import UUID
+
+from schemas.errors import (
+    BufferFullError,
+    CoreDataUnavailableError,
+    DrainingError,
+    NotAcknowledgedError,
+    ProgramNotFoundError,
+    UpdateStreamUnavailableError,
+)
+from schemas.programs import Program, Totals
+from tracker.answers import JSON
+from tracker.changes import Change
+from tracker.openapi import PROGRAM_ID, Answer, Body, Errors, Operation
+from tracker.requests import EventRequest
+from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
+from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
+from tracker.routes.health import HealthAnswer
+from tracker.routes.programs import ChangeQuery, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
+
+MSGPACK = "application/msgpack"
+NDJSON = "application/x-ndjson"
+
+_MESSAGE_ID = UUID("0190e8a3-6a1c-7000-8000-000000000001")
+_VERSION = 1_795_477_946_559_466
+_TAKING: Errors = (BufferFullError, NotAcknowledgedError, DrainingError, CoreDataUnavailableError)
+_CHANGING: Errors = (UpdateStreamUnavailableError,)
+
+_EVENT = EventAnswer(
+    user_agent="curl/8.5.0",
+    program_id=PROGRAM_ID,
+    program_name="program2",
+    checksum="124",
+    customer_id=9124,
+    customer_name="Customer2",
+    message_id=_MESSAGE_ID,
+    valid=True,
+)
+_BATCH = BatchAnswer(
+    accepted=1,
+    rejected=1,
+    results=[Accepted(index=0, message_id=_MESSAGE_ID, valid=False, reason="bad_checksum")],
+    errors=[Rejected(index=1, reason="program_not_found", detail="program nosuch is not known")],
+)
+_AGAIN = BatchAnswer(
+    accepted=0,
+    rejected=1,
+    results=[],
+    errors=[Rejected(index=0, reason="buffer_full", detail="no room for 700 bytes more")],
+)
+_PROGRAM = ProgramAnswer(
+    Program(
+        program_id=PROGRAM_ID,
+        name="program2",
+        customer_id=9124,
+        customer_name="Customer2",
+        checksum="124",
+        version=_VERSION,
+    ),
+    Totals(views=5, clicks=3, conversions=2, invalid=1),
+)
+_CHANGED = Change(program_id=PROGRAM_ID, version=_VERSION, applied=True)
+_SENT = Change(program_id=PROGRAM_ID, version=_VERSION, applied=False)
+_CHANGE_ANSWERS = {
+    200: Answer(meaning="this task has applied it", example=_CHANGED),
+    202: Answer(meaning="on its way", example=_SENT),
+}
+_FILL_ANSWERS = {
+    200: Answer(
+        meaning="this task has applied all",
+        example=FillAnswer([Change(program_id=each, version=_VERSION, applied=True) for each in SAMPLES]),
+    ),
+    202: Answer(meaning="on their way", example=FillAnswer([_SENT])),
+}
+_PURGE_ANSWERS = {
+    200: Answer(meaning="this task's memory is empty", example=PurgeAnswer(_VERSION, True)),
+    202: Answer(meaning="on its way", example=PurgeAnswer(_VERSION, False)),
+}
+
+OPERATIONS = (
+    Operation(
+        name="getEvent",
+        method="GET",
+        path="/event/{programId}",
+        summary="An event, given as a query; a plain view without one",
+        query=EventRequest(kind="click", message_id=_MESSAGE_ID, visitor="v1"),
+        answers={200: Answer(meaning="durable, and whether it counts", example=_EVENT)},
+        errors=(ProgramNotFoundError, *_TAKING),
+    ),
+    Operation(
+        name="postEvent",
+        method="POST",
+        path="/event/{programId}",
+        summary="An event, given as a body; a plain view without one",
+        body=Body(
+            kind=EventRequest,
+            example=EventRequest(
+                kind="conversion", message_id=_MESSAGE_ID, value=Decimal("9.50"), currency="EUR"
+            ),
+            media_types=(JSON, MSGPACK),
+            required=False,
+        ),
+        answers={200: Answer(meaning="durable, and whether it counts", example=_EVENT)},
+        errors=(ProgramNotFoundError, *_TAKING),
+    ),
+    Operation(
+        name="postEvents",
+        method="POST",
+        path="/events",
+        summary="A batch of events; one bad item spoils no other",
+        body=Body(
+            kind=list[EventRequest],
+            example=[
+                EventRequest(program_id=PROGRAM_ID, message_id=_MESSAGE_ID, checksum="999"),
+                EventRequest(program_id="nosuch"),
+            ],
+            media_types=(JSON, NDJSON, MSGPACK),
+        ),
+        answers={
+            200: Answer(meaning="the fate of each item", example=_BATCH),
+            503: Answer(meaning="the fate of each item, some to be sent again", example=_AGAIN),
+        },
+        errors=_TAKING,
+    ),
+    Operation(
+        name="getProgram",
+        method="GET",
+        path="/programs/{programId}",
+        summary="Core data of a program, with live totals",
+        answers={200: Answer(meaning="as this task knows it", example=_PROGRAM)},
+        errors=(ProgramNotFoundError, CoreDataUnavailableError),
+    ),
+    Operation(
+        name="listPrograms",
+        method="GET",
+        path="/programs",
+        summary="Programs page by page, in no particular order",
+        query=PageQuery(limit=10),
+        answers={200: Answer(meaning="a page", example=PageAnswer([_PROGRAM], None))},
+        errors=(CoreDataUnavailableError,),
+    ),
+    Operation(
+        name="putProgram",
+        method="PUT",
+        path="/programs/{programId}",
+        summary="Makes a program what the body says, known or not",
+        query=ChangeQuery(wait=True),
+        body=Body(
+            kind=ProgramBody,
+            example=ProgramBody(
+                name="Autumn sale", customer_id=9124, customer_name="Customer2", checksum="124"
+            ),
+        ),
+        answers=_CHANGE_ANSWERS,
+        errors=_CHANGING,
+        admin=True,
+    ),
+    Operation(
+        name="deleteProgram",
+        method="DELETE",
+        path="/programs/{programId}",
+        summary="Removes a program, known or not",
+        query=ChangeQuery(wait=True),
+        answers=_CHANGE_ANSWERS,
+        errors=(ProgramNotFoundError, *_CHANGING),
+        admin=True,
+    ),
+    *(
+        Operation(
+            name=f"{method.lower()}CacheFill",
+            method=method,
+            path="/cache/fill",
+            summary="Loads the sample programs through the update stream",
+            answers=_FILL_ANSWERS,
+            errors=_CHANGING,
+            admin=True,
+        )
+        for method in ("GET", "POST")
+    ),
+    *(
+        Operation(
+            name=f"{method.lower()}CachePurge",
+            method=method,
+            path="/cache/purge",
+            summary="Empties Redis's program keys and every task's memory",
+            answers=_PURGE_ANSWERS,
+            errors=_CHANGING,
+            admin=True,
+        )
+        for method in ("GET", "POST")
+    ),
+    Operation(
+        name="getHealthLive",
+        method="GET",
+        path="/health/live",
+        summary="Whether this task lives",
+        answers={200: Answer(meaning="it does", example=HealthAnswer("alive"))},
+    ),
+    *(
+        Operation(
+            name=f"getHealth{path.capitalize()}",
+            method="GET",
+            path=f"/health/{path}",
+            summary="Whether this task takes events",
+            answers={200: Answer(meaning="it does", example=HealthAnswer("ready"))},
+            errors=(DrainingError,),
+        )
+        for path in ("ready", "check")
+    ),
+    Operation(
+        name="getOpenapi",
+        method="GET",
+        path="/openapi.json",
+        summary="This document",
+        answers={200: Answer(meaning="OpenAPI 3.1", example={"openapi": "3.1.0"})},
+    ),
+)
