@@ -16,8 +16,7 @@ import asyncio
 import logging
 import zlib
 from bisect import bisect_right
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -73,6 +72,18 @@ class Put(NamedTuple):
     mail: list[Mail]
 
 
+class Queue:
+    """The puts of one partition key. Each is made when its turn comes: a frame is a copy of its events,
+    and the buffer's bound counts them once."""
+
+    def __init__(self, puts: Iterator[Put]) -> None:
+        self._puts = puts
+        self.first = next(puts, None)
+
+    def advance(self) -> None:
+        self.first = next(self._puts, None)
+
+
 class Lane(Actor[Keyed, None]):
     """Puts its mail on one shard, in order. A reply means that Kinesis confirmed the event."""
 
@@ -88,21 +99,21 @@ class Lane(Actor[Keyed, None]):
     async def receive(self, batch: list[Mail]) -> None:
         queues = self._queues(batch)
         waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
-        while puts := [queue[0] for queue in queues if queue]:
+        while puts := [queue.first for queue in queues if queue.first]:
             confirmed = await self._put(puts)
             for queue in queues:
-                if queue and (queue[0] in confirmed or _abandoned(queue[0])):
-                    queue.popleft()
+                if queue.first and (queue.first in confirmed or _abandoned(queue.first)):
+                    queue.advance()
             if len(confirmed) < len(puts):
                 await asyncio.sleep(next(waits))
 
-    def _queues(self, batch: list[Mail]) -> list[deque[Put]]:
+    def _queues(self, batch: list[Mail]) -> list[Queue]:
         by_key: dict[str, list[Mail]] = {}
         for mail in batch:
             if not mail.abandoned:
                 key = str((mail.message.hash >> _HASH_SHIFT) % self._settings.keys_per_shard)
                 by_key.setdefault(key, []).append(mail)
-        return [_puts(key, mails) for key, mails in by_key.items()]
+        return [Queue(_puts(key, mails)) for key, mails in by_key.items()]
 
     async def _put(self, puts: Sequence[Put]) -> list[Put]:
         records = [
@@ -302,13 +313,11 @@ def _shard(shard: dict[str, Any]) -> Shard:
     return Shard(int(shard["HashKeyRange"]["StartingHashKey"]), shard["ShardId"])
 
 
-def _puts(key: str, mails: list[Mail]) -> deque[Put]:
-    puts: deque[Put] = deque()
+def _puts(key: str, mails: list[Mail]) -> Iterator[Put]:
     start = 0
     for count, data in split_frames([mail.message.payload for mail in mails]):
-        puts.append(Put(key, data, mails[start : start + count]))
+        yield Put(key, data, mails[start : start + count])
         start += count
-    return puts
 
 
 def _abandoned(put: Put) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
+from secrets import token_urlsafe
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -59,7 +60,7 @@ class Load:
         events_per_s: int = EVENTS_PER_S,
         batch_sizes: Sequence[int] = BATCH_SIZES,
         attempts: int = ATTEMPTS,
-        referrer: str = "",
+        referrer_bytes: int = 0,
         hear: Callable[[Heard], None] = lambda heard: None,
     ) -> None:
         self.phase: Phase = "before"
@@ -73,7 +74,7 @@ class Load:
         self._checksums = checksums
         self._sizes = cycle(batch_sizes)
         self._attempts = attempts
-        self._referrer = {"referrer": referrer} if referrer else {}
+        self._referrer_bytes = referrer_bytes
         self._hear = hear
         self._turns = cycle(trackers)
         self._stop = asyncio.Event()
@@ -155,8 +156,12 @@ class Load:
         self.acknowledged.update(sample.entry for sample in samples if sample.entry not in kept)
         return left
 
+    def _referrer(self) -> dict[str, str]:
+        """Random, so that no compression makes it smaller."""
+        return {"referrer": token_urlsafe(self._referrer_bytes)} if self._referrer_bytes else {}
+
     async def _request(self, session: ClientSession, tracker: str, samples: Delivery) -> tuple[int, Any]:
-        events = [msgspec.to_builtins(sample.event) | self._referrer for sample in samples]
+        events = [msgspec.to_builtins(sample.event) | self._referrer() for sample in samples]
         if len(events) == 1:
             program_id = events[0].pop("programId")
             request = session.get(f"{tracker}/event/{program_id}", params=events[0])
