@@ -39,7 +39,7 @@ async def test_memory_while_kinesis_is_down(ordeal: Ordeal) -> None:
     assert load.errors("during")["503 buffer_full"]
     grown = {name: peak[name] - idle[name] for name in TRACKERS}
     kept = {name: after[name] - idle[name] for name in TRACKERS}
-    ordeal.notes.append(f"They grew by {_megabytes(grown)}; 5 s after it {_megabytes(kept)} of that were left.")
+    ordeal.notes.append(f"They grew by {_megabytes(grown)}; {_megabytes(kept)} of it were left 5 s later.")
     assert max(grown.values()) <= BUFFER_MAX_BYTES + ABOVE_BUFFER_BYTES
 
 
