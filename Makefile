@@ -9,10 +9,10 @@ LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --pyth
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults coldstart check lock
+.PHONY: help setup run demo test faults check lock
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## create .venv with everything the other verbs need
 	@:
@@ -28,9 +28,6 @@ test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 
 faults: $(INSTALLED) ## break things under load and audit what was promised (ARGS="-k redis")
 	@$(BIN)/python -m pytest -q -m faults tests/faults --reliability docs/reliability.md $(ARGS)
-
-coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothing to their first answer
-	@$(BIN)/python -m pytest -q -s -m bench tests/lambdas/test_coldstart.py
 
 check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .

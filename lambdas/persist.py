@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from threading import Lock
 from typing import Any, Protocol
 
@@ -13,7 +13,6 @@ from lambdas.batch import (
     Answer,
     Bucket,
     FailedEvents,
-    LateBucket,
     Poison,
     Record,
     answer,
@@ -25,7 +24,7 @@ from lambdas.relay import Relay, UpdateStream
 from lambdas.settings import PersistSettings
 from lambdas.store import Arrival, EventsTable, EventStore, StoredEvents, arrival
 from schemas.errors import EventError, FrameError
-from schemas.frames import Frame, decode_frame
+from schemas.frames import decode_frame
 from schemas.programs import Totals
 from schemas.settings import load
 from schemas.updates import ProgramTotals
@@ -120,7 +119,7 @@ def decoded(record: Record) -> Iterator[Arrival | Poison]:
         return
     for failed in frame.failed:
         yield Poison(record, EventError(failed.detail), failed.payload, failed.index)
-    for index, event in zip(_places(frame), frame.events, strict=True):
+    for index, event in frame.placed:
         yield arrival(record, index, event)
 
 
@@ -149,15 +148,8 @@ def compose() -> Persist:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(PersistSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
-    dynamodb, kinesis = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis"))
-    s3 = LateBucket(partial(aws_client, "s3", settings.region))
+    dynamodb, kinesis, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis", "s3"))
     return Persist(dynamodb=dynamodb, kinesis=kinesis, s3=s3, settings=settings)
-
-
-def _places(frame: Frame) -> list[int]:
-    """The index in the frame of each event that decoded."""
-    failed = {each.index for each in frame.failed}
-    return [place for place in range(len(frame.events) + len(failed)) if place not in failed]
 
 
 def _is_origin(arrival: Arrival, stored: StoredEvents) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache, partial
+from functools import cache
 from threading import Lock
 from typing import Any, Literal, Protocol, assert_never
 
@@ -19,7 +19,6 @@ from lambdas.batch import (
     Answer,
     Bucket,
     FailedEvents,
-    LateBucket,
     Poison,
     Record,
     answer,
@@ -186,8 +185,7 @@ def compose() -> Refresh:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(RefreshSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
-    dynamodb = aws_client("dynamodb", settings.region)
-    s3 = LateBucket(partial(aws_client, "s3", settings.region))
+    dynamodb, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "s3"))
     redis_cache = RedisCache(redis_client(with_password(settings).redis_url))
     return Refresh(dynamodb=dynamodb, cache=redis_cache, s3=s3, settings=settings)
 

@@ -21,11 +21,13 @@ TrackerError                        500  internal_error
 │   ├── BufferFullError             503  buffer_full
 │   ├── NotAcknowledgedError        503  not_acknowledged
 │   ├── UpdateStreamUnavailableError  503  update_stream_unavailable
-│   └── DrainingError               503  draining
+│   ├── DrainingError               503  draining
+│   └── LeaseLostError              503  lease_lost
 ├── PoisonError                     500  poison                  (no retry can ever apply it)
 │   ├── FrameError                  500  bad_frame
 │   ├── EventError                  500  bad_event
 │   └── UpdateError                 500  bad_update
+├── AgentError                      500  agent_failed            (the code of a stream agent is at fault)
 └── SettingsError                   500  bad_settings
 """
 
@@ -194,6 +196,12 @@ class DrainingError(UnavailableError):
     reason = "draining"
 
 
+class LeaseLostError(UnavailableError):
+    """The shard is someone else's by now: nothing of it can be committed here any more."""
+
+    reason = "lease_lost"
+
+
 class PoisonError(TrackerError):
     """Bytes that can never be applied. They are set aside with their reason, never retried."""
 
@@ -216,6 +224,12 @@ class UpdateError(PoisonError):
     """An update stream record that is not an update this version can read."""
 
     reason = "bad_update"
+
+
+class AgentError(TrackerError):
+    """A stream agent is written as the runtime cannot take it, or did what an agent may not."""
+
+    reason = "agent_failed"
 
 
 class SettingsError(TrackerError):

@@ -1,5 +1,6 @@
 """Events: what a client did, with the core data of its program as of that moment."""
 
+import zlib
 from decimal import Decimal
 from uuid import UUID
 
@@ -67,12 +68,20 @@ KINDS: dict[str, type[View] | type[Click] | type[Conversion]] = {
     "conversion": Conversion,
 }
 
+HASH_SHIFT = 96
+"""A CRC has 32 bits, a hash key of Kinesis 128."""
+
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string")
 
 
 def kind_of(event: Event) -> str:
     """The tag of an event: `view`, `click` or `conversion`."""
     return str(type(event).__struct_config__.tag)
+
+
+def hash_key(key: str) -> int:
+    """Where an event's key lies among Kinesis's hash keys: its shard on the event stream covers that."""
+    return zlib.crc32(key.encode()) << HASH_SHIFT
 
 
 def encode_event(event: Event) -> bytes:

@@ -53,6 +53,13 @@ class Frame(NamedTuple):
     events: list[Event]
     failed: list[FailedEvent]
 
+    @property
+    def placed(self) -> list[tuple[int, Event]]:
+        """The events, each with its place in the frame."""
+        failed = {each.index for each in self.failed}
+        places = (place for place in range(len(self.events) + len(failed)) if place not in failed)
+        return list(zip(places, self.events, strict=True))
+
 
 def encode_frame(events: Sequence[bytes]) -> bytes:
     """One frame of at most MAX_EVENTS already encoded events, compressed where that is smaller."""

@@ -14,7 +14,6 @@ A put that timed out may have landed. It is sent again: `persist` recognises mes
 
 import asyncio
 import logging
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from schemas.errors import NotAcknowledgedError, TooLargeError, TrackerError, UnavailableError
-from schemas.events import Event, encode_event
+from schemas.events import HASH_SHIFT, Event, encode_event, hash_key
 from schemas.frames import split_frames
 from tracker.settings import TrackerSettings
 from workers.runtime.actor import Actor, Bound, Envelope
@@ -33,8 +32,6 @@ EVENT_OVERHEAD_BYTES = 512
 """What an event in the buffer takes beside its bytes: envelope, future, queue slot."""
 FIRST_RETRY_S = 0.05
 MOST_RETRY_S = 2.0
-
-_HASH_SHIFT = 96  # a CRC of 32 bits, spread over Kinesis's hash key space of 128
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +108,7 @@ class Lane(Actor[Keyed, None]):
         by_key: dict[str, list[Mail]] = {}
         for mail in batch:
             if not mail.abandoned:
-                key = str((mail.message.hash >> _HASH_SHIFT) % self._settings.keys_per_shard)
+                key = str((mail.message.hash >> HASH_SHIFT) % self._settings.keys_per_shard)
                 by_key.setdefault(key, []).append(mail)
         return [Queue(_puts(key, mails)) for key, mails in by_key.items()]
 
@@ -262,7 +259,7 @@ class Intake:
         payload = encode_event(event)
         if len(payload) > self._settings.event_max_bytes:
             raise TooLargeError(f"the event takes {len(payload)} of {self._settings.event_max_bytes} bytes")
-        return Keyed(zlib.crc32(event.key.encode()) << _HASH_SHIFT, payload)
+        return Keyed(hash_key(event.key), payload)
 
     def _lane(self, keyed: Keyed) -> Lane:
         if not self._lanes:

@@ -1,7 +1,7 @@
 """How far each shard of a stream has been read, kept where the next reader finds it."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from schemas.dynamodb import LEASES_KEY
 from schemas.errors import UnavailableError
@@ -9,6 +9,14 @@ from workers.runtime.source import AWS_ERRORS, Shard
 
 SHARD_END = "SHARD_END"
 """The position behind the last record of a closed shard."""
+
+
+class Position(NamedTuple):
+    """How far a shard is done with: up to `after`, it included, and `done` events of record `partial`."""
+
+    after: str | None = None
+    partial: str | None = None
+    done: int = 0
 
 
 class Positions(Protocol):

@@ -1,0 +1,26 @@
+"""The registry of the agents, and the streams they may read and the sinks they may send to.
+
+An agent is a module of this package that registers itself here: it is found by being there.
+"""
+
+from schemas.events import Event, hash_key
+from schemas.frames import decode_frame
+from schemas.updates import Update, decode_update
+from workers.runtime.agents import Agents, Decoded, Topic
+
+
+def _events(data: bytes) -> Decoded[Event]:
+    frame = decode_frame(data)
+    return Decoded(frame.placed, frame.failed)
+
+
+def _updates(data: bytes) -> Decoded[Update]:
+    return Decoded([(0, decode_update(data))])
+
+
+agents = Agents()
+
+events = Topic[Event](
+    name="events", decode=_events, at_ms=lambda event: event.received_at_ms, hash_of=hash_key
+)
+updates = Topic[Update](name="updates", decode=_updates)
