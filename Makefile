@@ -9,10 +9,10 @@ LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --pyth
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults check lock
+.PHONY: help setup run demo test faults sabotage check lock
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## create .venv with everything the other verbs need
 	@:
@@ -28,6 +28,9 @@ test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 
 faults: $(INSTALLED) ## break things under load and audit what was promised (ARGS="-k redis")
 	@$(BIN)/python -m pytest -q -m faults tests/faults --reliability docs/reliability.md $(ARGS)
+
+sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices
+	@$(BIN)/python -m tests.sabotage
 
 check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .

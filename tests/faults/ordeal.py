@@ -30,6 +30,7 @@ class Ordeal(Struct, kw_only=True):
     title: str
     story: str
     results: list[Result]
+    programs: int = PROGRAMS
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     expected_failures: set[str] = field(default_factory=set)
@@ -38,7 +39,7 @@ class Ordeal(Struct, kw_only=True):
     @property
     def program_ids(self) -> list[str]:
         """Its own, so that its audit is its own."""
-        return [f"{self.name}-{number}" for number in range(1, PROGRAMS + 1)]
+        return [f"{self.name}-{number}" for number in range(1, self.programs + 1)]
 
     @asynccontextmanager
     async def under_load(self, **options: Any) -> AsyncIterator[Load]:

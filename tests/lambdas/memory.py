@@ -1,5 +1,6 @@
 """The Lambdas' ports in memory, with a hook at every step and faults on demand."""
 
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ MOST_STATEMENTS = 25
 MOST_KEYS = 100
 _PROGRAM_KEYS = re.compile(PROGRAM_KEYS.replace("*", ".*"))
 _INSERT = re.compile(r"""INSERT INTO "(\S+)" VALUE \{(.*)\}""")
+_OPERATORS = {"=": operator.eq, "<>": operator.ne, "<": operator.lt}
 _NOT_THERE = re.compile(r"attribute_not_exists\((\w+)\)")
 
 
@@ -253,11 +255,10 @@ def _holds(condition: str, item: Item, values: Item) -> bool:
 def _clause_holds(clause: str, item: Item, values: Item) -> bool:
     if match := _NOT_THERE.fullmatch(clause):
         return match[1] not in item
-    name, operator, value = clause.split()
+    name, compared, value = clause.split()
     if name not in item:
         return False
-    held, given = _plain(item[name]), _plain(values[value])
-    return held == given if operator == "=" else bool(held < given)  # type: ignore[operator]
+    return bool(_OPERATORS[compared](_plain(item[name]), _plain(values[value])))
 
 
 def _plain(attribute: AttributeValue) -> str | Decimal:

@@ -1,0 +1,132 @@
+"""Does the suite notice? Takes one mechanism at a time out of a copy of the product and runs a test.
+
+`make sabotage`: each named test must pass on the copy as it is, and fail without the mechanism. A test
+that does not is not worth its name. Exits with 1 where one did not notice.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Column, Table
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", ".run", ".*_cache", ".hypothesis", "node_modules", "__pycache__"
+)
+TIMEOUT_S = 900
+PASSED, FAILED = 0, 1
+"""pytest's exit codes; anything else is no answer."""
+
+
+class Edit(NamedTuple):
+    """A mechanism as it stands in a file, and what is left without it."""
+
+    path: str
+    held: str
+    left: str
+
+
+class Sabotage(NamedTuple):
+    """What is taken out, and the tests that have to notice, each alone."""
+
+    what: str
+    edit: Edit
+    tests: Sequence[str]
+
+
+SABOTAGES = (
+    Sabotage(
+        "version check in memory",
+        Edit("tracker/programs.py", " and record.version >= entry.record.version:", ":"),
+        ("tests/tracker/test_programs.py::test_an_older_invalidation_changes_nothing",),
+    ),
+    Sabotage(
+        "version check in Redis",
+        Edit("schemas/redis.py", "if held and tonumber(held) >= tonumber(ARGV[1]) then", "if false then"),
+        ("tests/schemas/test_redis.py::test_any_order_and_repetition_ends_in_the_newest_record",),
+    ),
+    Sabotage(
+        "version check in DynamoDB",
+        Edit(
+            "lambdas/refresh.py",
+            '"attribute_not_exists(program_id) OR version < :version"',
+            '"attribute_not_exists(program_id) OR version <> :version"',
+        ),
+        ("tests/lambdas/test_refresh.py::test_any_order_repetition_and_kill_ends_the_same",),
+    ),
+    Sabotage(
+        "flush on reconnect",
+        Edit("tracker/programs.py", "self._linked = True\n        self._gap()", "self._linked = True"),
+        ("tests/properties/test_convergence.py", "tests/faults/test_staleness.py"),
+    ),
+    Sabotage(
+        "counter fence",
+        Edit("lambdas/lanes.py", "if int(sequence) > fence}", "if fence >= -1}"),
+        (
+            "tests/lambdas/test_persist.py::test_killed_at_any_step_then_retried_whole",
+            "tests/faults/test_persist.py::test_persist_killed_between_count_and_relay",
+        ),
+    ),
+    Sabotage(
+        "2xx only when Kinesis has confirmed",
+        Edit(
+            "tracker/intake.py",
+            "                await self._ask(event)\n",
+            "                self._ask(event)\n",
+        ),
+        (
+            "tests/tracker/test_intake.py::test_an_event_is_on_the_stream_once_it_is_acknowledged",
+            "tests/faults/test_trackers.py::test_tracker_killed_three_times",
+        ),
+    ),
+)
+
+
+def main() -> int:
+    console, table = Console(), Table("taken out", Column("test", overflow="fold"), "as it is", "without it")
+    noticed = True
+    for sabotage in SABOTAGES:
+        for test in sabotage.tests:
+            as_it_is, without = outcome(None, test), outcome(sabotage.edit, test)
+            noticed = noticed and (as_it_is, without) == (PASSED, FAILED)
+            table.add_row(sabotage.what, test, _word(as_it_is), _word(without))
+    console.print(table)
+    return 0 if noticed else 1
+
+
+def outcome(edit: Edit | None, test: str) -> int:
+    """pytest's exit code for one test on a copy of the product."""
+    with copied() as copy:
+        if edit is not None:
+            _apply(edit, copy)
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "faults or not faults", test]
+        return subprocess.run(command, cwd=copy, capture_output=True, timeout=TIMEOUT_S).returncode
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(shutil.copytree(ROOT, Path(directory, "product"), ignore=NOT_COPIED))
+
+
+def _apply(edit: Edit, copy: Path) -> None:
+    file = copy / edit.path
+    text = file.read_text()
+    if text.count(edit.held) != 1:
+        raise SystemExit(f"{edit.path} has changed: {edit.held!r} is not in it once")
+    file.write_text(text.replace(edit.held, edit.left))
+
+
+def _word(code: int) -> str:
+    return {PASSED: "passes", FAILED: "fails"}.get(code, f"pytest ended with {code}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
