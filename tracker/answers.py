@@ -32,7 +32,7 @@ def answer(request: Request, body: object, *, status: int = 200) -> HTTPResponse
     headers = (
         {"retry-after": str(UnavailableError.retry_after_s)} if status == UnavailableError.status else {}
     )
-    return _response(request, _encoder.encode(body), status=status, content_type=JSON, headers=headers)
+    return _packed(request, _encoder.encode(body), status=status, content_type=JSON, headers=headers)
 
 
 def problem(request: Request, error: TrackerError) -> HTTPResponse:
@@ -52,7 +52,18 @@ def plain_problem(
 ) -> HTTPResponse:
     """A problem of a status that no error of ours has."""
     body = Problem(title=HTTPStatus(status).phrase, status=status, reason=reason, detail=detail)
-    return _response(request, _encoder.encode(body), status=status, content_type=PROBLEM, headers=headers)
+    return _packed(request, _encoder.encode(body), status=status, content_type=PROBLEM, headers=headers)
+
+
+def respond(
+    request: Request, body: bytes, *, status: int = 200, content_type: str | None, headers: dict[str, str]
+) -> HTTPResponse:
+    """`body` as it is. Nobody may cache it unless `headers` say otherwise. A task that is stopping
+    sends its clients elsewhere."""
+    if request.app.ctx.draining and isinstance(request.stream, Http):
+        request.stream.keep_alive = False
+    headers = {"cache-control": "no-store"} | headers
+    return HTTPResponse(body, status=status, headers=headers, content_type=content_type)
 
 
 def wants_gzip(accepted: str | None) -> bool:
@@ -66,19 +77,16 @@ def wants_gzip(accepted: str | None) -> bool:
     return False
 
 
-def _response(
+def _packed(
     request: Request, body: bytes, *, status: int, content_type: str, headers: dict[str, str]
 ) -> HTTPResponse:
-    if request.app.ctx.draining and isinstance(request.stream, Http):
-        request.stream.keep_alive = False
-    headers["cache-control"] = "no-store"
     headers["vary"] = "accept-encoding"
     if wants_gzip(request.headers.get("accept-encoding")):
         packed = gzip.compress(body, _FASTEST, mtime=0)
         if len(packed) < len(body):
             headers["content-encoding"] = "gzip"
             body = packed
-    return HTTPResponse(body, status=status, headers=headers, content_type=content_type)
+    return respond(request, body, status=status, content_type=content_type, headers=headers)
 
 
 def _is_refusal(parameter: str) -> bool:

@@ -28,7 +28,9 @@ from tracker.routes.cache import cache
 from tracker.routes.document import document
 from tracker.routes.events import events
 from tracker.routes.health import health
+from tracker.routes.pixel import pixel
 from tracker.routes.programs import programs
+from tracker.routes.script import script
 from tracker.services import Services, open_services
 from tracker.settings import TrackerSettings
 
@@ -59,7 +61,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app = Sanic("tracker", configure_logging=False, request_class=StrictRequest)
     app.config.update(_limits(settings))
     app.ctx.draining = False
-    for blueprint in (events, programs, cache, health, document):
+    for blueprint in (events, pixel, script, programs, cache, health, document):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)
