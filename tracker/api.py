@@ -79,6 +79,12 @@ _PURGE_ANSWERS = {
     200: Answer(meaning="this task's memory is empty", example=PurgeAnswer(_VERSION, True)),
     202: Answer(meaning="on its way", example=PurgeAnswer(_VERSION, False)),
 }
+_IMAGE = Answer(
+    meaning="one transparent pixel",
+    media_type="image/gif",
+    headers={"X-Outcome": "`accepted`, or the `reason` why the event does not count or was not taken"},
+)
+_TAGGED = {"ETag": "of the script as it is now"}
 
 OPERATIONS = (
     Operation(
@@ -124,6 +130,33 @@ OPERATIONS = (
             503: Answer(meaning="the fate of each item, some to be sent again", example=_AGAIN),
         },
         errors=_TAKING,
+    ),
+    Operation(
+        name="getPixel",
+        method="GET",
+        path="/pixel/{programId}.gif",
+        summary="The event of an image, given as a query; an image whatever becomes of it",
+        query=EventRequest(message_id=_MESSAGE_ID, visitor="v1"),
+        answers={200: _IMAGE},
+        problems=False,
+    ),
+    Operation(
+        name="headPixel",
+        method="HEAD",
+        path="/pixel/{programId}.gif",
+        summary="What GET says of the image; stores no event",
+        answers={200: _IMAGE},
+        problems=False,
+    ),
+    Operation(
+        name="getScript",
+        method="GET",
+        path="/t.js",
+        summary="The script that pages send events with",
+        answers={
+            200: Answer(meaning="the script", media_type="text/javascript", headers=_TAGGED),
+            304: Answer(meaning="the script that you have", media_type=None, headers=_TAGGED),
+        },
     ),
     Operation(
         name="getProgram",

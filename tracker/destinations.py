@@ -4,33 +4,33 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from schemas.errors import MalformedError
+from schemas.destinations import MACROS
 
-_macro = re.compile(r"\{(click_id|program_id|visitor)\}")
+_macro = re.compile(r"\{(" + "|".join(MACROS) + r")\}")
 _step = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)
 _KEPT = "!#$%&'()*+,/:;=?@[]"
 """Reserved characters (RFC 3986, 2.2), and the sign of what is encoded already."""
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """`template`, a web address, with its macros replaced by their values, percent-encoded; a macro
-    without a value by nothing. Where no macro names the click id, it is appended to the query.
+def fill(template: str, values: Mapping[str, str | None]) -> str:
+    """`template`, a destination, with its macros replaced by their values, percent-encoded; by nothing
+    where there is none. Where no macro names the click id, it is appended to the query.
 
-    Scheme and host are the template's own: no macro is replaced there, and no value can end the part
-    of the address that it stands in. All of it is ASCII without a space or a control character.
-    Raises MalformedError where a value would be a step up the path, which no encoding prevents.
+    Scheme and host are the template's own, and no value can end the part of the address that it stands
+    in. A step up the path is the one thing that no encoding prevents: then the path is filled with
+    nothing. All of the address is ASCII without a space or a control character.
     """
     scheme, host, *rest = urlsplit(template)
     path, query, fragment = (_filled(part, values) for part in rest)
     if _steps(path) != _steps(rest[0]):
-        raise MalformedError("a value must not be a step in the destination's path")
+        path = _filled(rest[0], {})
     if not any("{click_id}" in part for part in rest):
         query = "&".join(filter(None, [query, _filled("click_id={click_id}", values)]))
     return quote(urlunsplit((scheme, host, path, query, fragment)), safe=_KEPT)
 
 
-def _filled(part: str, values: Mapping[str, str]) -> str:
-    return _macro.sub(lambda macro: quote(values.get(macro[1], ""), safe=""), part)
+def _filled(part: str, values: Mapping[str, str | None]) -> str:
+    return _macro.sub(lambda macro: quote(values.get(macro[1]) or "", safe=""), part)
 
 
 def _steps(path: str) -> int:

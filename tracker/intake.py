@@ -15,7 +15,8 @@ A put that timed out may have landed. It is sent again: `persist` recognises mes
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from schemas.errors import NotAcknowledgedError, TooLargeError, TrackerError, UnavailableError
 from schemas.events import HASH_SHIFT, Event, encode_event, hash_key
 from schemas.frames import split_frames
+from schemas.programs import Acknowledgement
 from tracker.settings import TrackerSettings
 from workers.runtime.actor import Actor, Bound, Envelope
 from workers.runtime.backoff import backoff_s
@@ -160,7 +162,6 @@ class Intake:
         self._replaced: list[Lane] = []
         self._starts: list[int] = []
         self._closed = False
-        self._durable = settings.ack == "durable"
         self._ack_timeout_s = settings.ack_timeout_ms / 1000
 
     @property
@@ -179,14 +180,14 @@ class Intake:
         room = self._bound.limit - self._bound.used
         return bool(self._lanes) and not self._closed and room > self._settings.event_max_bytes
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
         """Returns once `event` is acknowledged: confirmed by Kinesis (`durable`), or queued and
-        sent as soon as can be (`buffered`).
+        sent as soon as can be (`buffered`). The task's own mode applies where `ack` is None.
 
         Raises TooLargeError, BufferFullError, DrainingError or UnavailableError where it was not
         taken; NotAcknowledgedError where it may or may not land.
         """
-        if not self._durable:
+        if not self._is_durable(ack):
             self._tell(event)
             return
         try:
@@ -195,9 +196,12 @@ class Intake:
         except TimeoutError as error:
             raise _not_acknowledged() from error
 
-    async def send_all(self, events: Sequence[Event]) -> list[TrackerError | None]:
-        """The same for many: for each, in order, None or what `send` would have raised."""
-        outcomes = [self._taken(event) for event in events]
+    async def send_all(
+        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None] = repeat(None)
+    ) -> list[TrackerError | None]:
+        """The same for many, each with its mode: for each, in order, None or what `send` would have
+        raised."""
+        outcomes = [self._taken(event, ack) for event, ack in zip(events, acks, strict=False)]
         asked = [future for future in outcomes if isinstance(future, asyncio.Future)]
         if asked:
             _, late = await asyncio.wait(asked, timeout=self._ack_timeout_s)
@@ -238,9 +242,14 @@ class Intake:
             return False
         return True
 
-    def _taken(self, event: Event) -> "asyncio.Future[None] | TrackerError | None":
+    def _is_durable(self, ack: Acknowledgement | None) -> bool:
+        return (ack or self._settings.ack) == "durable"
+
+    def _taken(
+        self, event: Event, ack: Acknowledgement | None
+    ) -> "asyncio.Future[None] | TrackerError | None":
         try:
-            if self._durable:
+            if self._is_durable(ack):
                 return self._ask(event)
             self._tell(event)
         except TrackerError as error:

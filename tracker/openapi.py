@@ -49,8 +49,8 @@ _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A good answer: its meaning and an example, whose type is its schema. Without a media type it
-    has no body. `headers` say what each means."""
+    """A good answer: its meaning and an example, whose type is its schema; without one it may be any
+    of its media type. Without a media type it has no body. `headers` say what each means."""
 
     meaning: str
     example: msgspec.Struct | Json | str | None = None
@@ -82,9 +82,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     errors: Errors = ()
     """Beside those that any request of its kind may be refused with."""
     admin: bool = False
+    problems: bool = True
+    """Whether an error is answered as one."""
 
     @property
     def all_errors(self) -> Errors:
+        if not self.problems:
+            return ()
         return (
             *self.errors,
             *ALWAYS,
@@ -229,11 +233,14 @@ def _answers(operation: Operation, schemas: _Schemas) -> Json:
 def _answer(answer: Answer, schemas: _Schemas) -> Json:
     described: Json = {"description": answer.meaning, "headers": _headers(answer.headers)}
     if answer.media_type is not None:
-        schema = schemas.of(type(answer.example))
-        described["content"] = {
-            answer.media_type: {"schema": schema, "example": msgspec.to_builtins(answer.example)}
-        }
+        described["content"] = {answer.media_type: _content(answer.example, schemas)}
     return described
+
+
+def _content(example: Any, schemas: _Schemas) -> Json:
+    if example is None:
+        return {"schema": {}}
+    return {"schema": schemas.of(type(example)), "example": msgspec.to_builtins(example)}
 
 
 def _problem(status: int, errors: dict[str, type[TrackerError]], schemas: _Schemas) -> Json:

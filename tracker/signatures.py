@@ -23,7 +23,7 @@ def program_key(secret: str, program_id: str, version: int) -> str:
 def valid_keys(secret: str, program_id: str, version: int) -> list[str]:
     """The key of `version` and the one before: links that are out, and partners who learn of a new key
     later, go on for one rotation. A key that leaked is shut out by two."""
-    return [program_key(secret, program_id, each) for each in (version, version - 1) if each > 0]
+    return [program_key(secret, program_id, each) for each in (version, version - 1) if each >= 0]
 
 
 def sign(key: str, text: str) -> str:

@@ -1,13 +1,13 @@
 """Tracking: a request becomes an event with its program's core data, and is sent."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from uuid_utils.compat import uuid7
 
-from schemas.errors import MalformedError, ProgramNotFoundError, TrackerError
+from schemas.errors import MalformedError, OriginError, ProgramNotFoundError, TrackerError
 from schemas.events import KINDS, CoreData, Event
-from schemas.programs import Program, invalid_reason, is_program_id
+from schemas.programs import Acknowledgement, Program, invalid_reason, is_program_id
 from tracker.requests import REFERRER_MAX_CHARS, USER_AGENT_MAX_CHARS, EventRequest
 
 
@@ -20,15 +20,24 @@ class Programs(Protocol):
 class Intake(Protocol):
     """Where events go: see tracker.intake.Intake."""
 
-    async def send(self, event: Event) -> None: ...
+    async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None: ...
 
-    async def send_all(self, events: Sequence[Event]) -> list[TrackerError | None]: ...
+    async def send_all(
+        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None]
+    ) -> list[TrackerError | None]: ...
 
 
 class Headers(Protocol):
     """A request's headers, by lower-case name."""
 
     def get(self, name: str, /) -> str | None: ...
+
+
+class Sending(NamedTuple):
+    """An event to send, and how its program wants it acknowledged."""
+
+    event: Event
+    ack: Acknowledgement | None
 
 
 class Tracking:
@@ -41,8 +50,8 @@ class Tracking:
 
     async def track(self, program_id: str, asked: EventRequest, headers: Headers) -> Event:
         """One event, acknowledged. Raises what Programs.get and Intake.send raise."""
-        event = await self._event(program_id, asked, headers)
-        await self._intake.send(event)
+        event, ack = await self._sending(program_id, asked, headers)
+        await self._intake.send(event, ack=ack)
         return event
 
     async def track_all(
@@ -51,26 +60,37 @@ class Tracking:
         """A batch: for each item, in order, its event, acknowledged, or why it is not."""
         outcomes = [await self._outcome(item, headers) for item in items]
         sent = [outcome for outcome in outcomes if not isinstance(outcome, TrackerError)]
-        errors = iter(await self._intake.send_all(sent))
+        events, acks = [each.event for each in sent], [each.ack for each in sent]
+        errors = iter(await self._intake.send_all(events, acks=acks))
         return [
-            outcome if isinstance(outcome, TrackerError) else next(errors) or outcome for outcome in outcomes
+            outcome if isinstance(outcome, TrackerError) else next(errors) or outcome.event
+            for outcome in outcomes
         ]
 
-    async def _outcome(self, item: EventRequest | TrackerError, headers: Headers) -> Event | TrackerError:
+    async def _outcome(self, item: EventRequest | TrackerError, headers: Headers) -> Sending | TrackerError:
         if isinstance(item, TrackerError):
             return item
         if not item.program_id:
             return MalformedError("programId is missing")
         try:
-            return await self._event(item.program_id, item, headers)
+            return await self._sending(item.program_id, item, headers)
         except TrackerError as error:
             return error
 
-    async def _event(self, program_id: str, asked: EventRequest, headers: Headers) -> Event:
+    async def _sending(self, program_id: str, asked: EventRequest, headers: Headers) -> Sending:
         if not is_program_id(program_id):
             raise ProgramNotFoundError("no program can have this id")
         program = await self._programs.get(program_id)
-        return make_event(program, asked, headers, now_ms=self._clock_ms())
+        check_origin(program, headers)
+        return Sending(make_event(program, asked, headers, now_ms=self._clock_ms()), program.ack)
+
+
+def check_origin(program: Program, headers: Headers) -> None:
+    """Raises OriginError for a page that may not send events of `program`. Only browsers name an
+    origin, and always do so where a page sends to another one."""
+    origin = headers.get("origin")
+    if origin is not None and program.origins is not None and origin not in program.origins:
+        raise OriginError(f"program {program.program_id} takes no events from pages of this origin")
 
 
 def make_event(program: Program, asked: EventRequest, headers: Headers, *, now_ms: int) -> Event:

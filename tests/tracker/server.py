@@ -1,6 +1,6 @@
 """A tracker that serves HTTP, with core data and streams in memory."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -9,7 +9,7 @@ from sanic import Sanic
 
 from schemas.errors import TrackerError, UpdateStreamUnavailableError
 from schemas.events import Event
-from schemas.programs import Totals, Versions
+from schemas.programs import Acknowledgement, Totals, Versions
 from schemas.redis import Record
 from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
 from tests.factories import VERSION, program, totals
@@ -36,15 +36,19 @@ class FakeIntake:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.acks: list[Acknowledgement | None] = []
         self.refusals: dict[str, TrackerError] = {}
         self.accepting = True
 
-    async def send(self, event: Event) -> None:
-        (error,) = await self.send_all([event])
+    async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
+        (error,) = await self.send_all([event], acks=[ack])
         if error is not None:
             raise error
 
-    async def send_all(self, events: Sequence[Event]) -> list[TrackerError | None]:
+    async def send_all(
+        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None]
+    ) -> list[TrackerError | None]:
+        self.acks += acks
         outcomes = [self.refusals.get(event.visitor or "") for event in events]
         self.events += [event for event, error in zip(events, outcomes, strict=True) if error is None]
         return outcomes

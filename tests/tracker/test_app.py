@@ -123,6 +123,34 @@ async def test_a_bad_parameter_is_a_400(tracker: Tracker, query: str) -> None:
     assert_problem(answer, 400, "malformed")
 
 
+async def test_a_program_has_its_own_acknowledgement(tracker: Tracker) -> None:
+    tracker.set_program(ack="buffered")
+
+    await tracker.client.get(f"/event/{ID}")
+    await tracker.client.post("/events", json=[{"programId": ID}])
+
+    assert tracker.intake.acks == ["buffered", "buffered"]
+
+
+@pytest.mark.parametrize("origins", [None, ("https://shop.example",)])
+async def test_only_pages_that_a_program_lists_send_it_events(
+    tracker: Tracker, origins: tuple[str, ...] | None
+) -> None:
+    tracker.set_program(origins=origins)
+
+    for origin in ("https://evil.example", "https://shop.example.evil.example", "null", ""):
+        answer = await tracker.client.get(f"/event/{ID}", headers={"origin": origin})
+        if origins:
+            assert_problem(answer, 403, "origin_not_allowed")
+        else:
+            assert answer.status_code == 200
+    tracker.intake.events.clear()
+
+    for headers in ({}, {"origin": "https://shop.example"}):
+        assert (await tracker.client.get(f"/event/{ID}", headers=headers)).status_code == 200
+    assert len(tracker.intake.events) == 2
+
+
 async def test_an_answer_is_compressed_when_asked_for(tracker: Tracker) -> None:
     async with tracker.client.stream("GET", f"/event/{ID}", headers={"accept-encoding": "gzip"}) as answer:
         body = b"".join([part async for part in answer.aiter_raw()])

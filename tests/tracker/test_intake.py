@@ -174,6 +174,24 @@ async def test_buffered_acknowledges_at_once_and_sends_when_it_can() -> None:
     assert len(stored(kinesis)) == 3
 
 
+async def test_each_event_may_be_acknowledged_in_its_own_mode() -> None:
+    kinesis = InMemoryKinesis()
+    async with running(kinesis, ack_timeout_ms=100) as intake:
+        kinesis.hold()
+
+        await intake.send(view(visitor="b"), ack="buffered")
+        durable, buffered, default = await intake.send_all(views("c", 3), acks=["durable", "buffered", None])
+
+        assert buffered is None
+        assert isinstance(durable, NotAcknowledgedError)
+        assert isinstance(default, NotAcknowledgedError)
+        kinesis.let_go()
+        assert await intake.drain()
+
+    assert len(of_visitor(kinesis, "b")) == 1
+    assert 1 in of_visitor(kinesis, "c")
+
+
 async def test_the_buffer_is_bounded_in_bytes_and_room_comes_back() -> None:
     kinesis = InMemoryKinesis()
     async with running(kinesis, buffer_max_bytes=20_000, event_max_bytes=5_000) as intake:

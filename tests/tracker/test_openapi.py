@@ -39,7 +39,7 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 async def test_every_route_is_described_and_nothing_else(tracker: Tracker) -> None:
     routes = {
-        (method, "/" + re.sub(r"<(\w+?)(:\w+)?>", _camel, route.path))
+        (method, "/" + re.sub(r"<(\w+?)(:\w+)?>", _camel, route.path).replace("{image}", "{programId}.gif"))
         for route in tracker.app.router.routes
         for method in route.methods
     }
@@ -75,7 +75,7 @@ async def test_asked_as_in_its_example_a_tracker_answers_as_in_its_example(
     tracker: Tracker, method: str, path: str, operation: Json
 ) -> None:
     status, answer = next(iter(operation["responses"].items()))
-    example = answer["content"]["application/json"]["example"]
+    example = answer["content"].get("application/json", {}).get("example")
 
     got = await tracker.client.request(
         method,
@@ -86,7 +86,7 @@ async def test_asked_as_in_its_example_a_tracker_answers_as_in_its_example(
     )
 
     assert got.status_code == int(status)
-    assert _holds(got.json(), example)
+    assert example is None or _holds(got.json(), example)
 
 
 async def test_the_document_is_served(tracker: Tracker) -> None:

@@ -28,21 +28,21 @@ pixel = Blueprint("pixel")
 log = logging.getLogger(__name__)
 
 
-@pixel.get("/pixel/<name>")
-async def get_pixel(request: Request, name: str) -> HTTPResponse:
+@pixel.get("/pixel/<image>")
+async def get_pixel(request: Request, image: str) -> HTTPResponse:
     """Always the image, with 200: a browser shows any error as a broken one. What became of the event
     is in `x-outcome`: `accepted`, or the reason why it does not count or was not taken."""
     asked = decode_query(request.get_query_args())
-    event = await services_of(request).tracking.track(name.removesuffix(".gif"), asked, request.headers)
+    event = await services_of(request).tracking.track(image.removesuffix(".gif"), asked, request.headers)
     return _image(request, event.reason or "accepted")
 
 
-@pixel.head("/pixel/<name>")
-async def head_pixel(request: Request, name: str) -> HTTPResponse:
+@pixel.head("/pixel/<image>")
+async def head_pixel(request: Request, image: str) -> HTTPResponse:
     return _image(request, NOT_STORED)
 
 
-@pixel.exception(Exception)
+@pixel.exception(Exception)  # type: ignore[untyped-decorator]
 async def on_error(request: Request, error: Exception) -> HTTPResponse:
     if isinstance(error, TrackerError):
         return _image(request, error.reason)
