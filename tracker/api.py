@@ -8,6 +8,7 @@ from schemas.errors import (
     CoreDataUnavailableError,
     DrainingError,
     NotAcknowledgedError,
+    OriginError,
     ProgramNotFoundError,
     UpdateStreamUnavailableError,
 )
@@ -94,7 +95,7 @@ OPERATIONS = (
         summary="An event, given as a query; a plain view without one",
         query=EventRequest(kind="click", message_id=_MESSAGE_ID, visitor="v1"),
         answers={200: Answer(meaning="durable, and whether it counts", example=_EVENT)},
-        errors=(ProgramNotFoundError, *_TAKING),
+        errors=(ProgramNotFoundError, OriginError, *_TAKING),
     ),
     Operation(
         name="postEvent",
@@ -110,7 +111,7 @@ OPERATIONS = (
             required=False,
         ),
         answers={200: Answer(meaning="durable, and whether it counts", example=_EVENT)},
-        errors=(ProgramNotFoundError, *_TAKING),
+        errors=(ProgramNotFoundError, OriginError, *_TAKING),
     ),
     Operation(
         name="postEvents",

@@ -1,5 +1,6 @@
 """A tracker that serves HTTP, with core data and streams in memory."""
 
+import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
@@ -151,7 +152,8 @@ async def serving(**fields: Any) -> AsyncIterator[Tracker]:
 
 @asynccontextmanager
 async def listening(app: Sanic[Any, Any]) -> AsyncIterator[str]:
-    server: Any = await app.create_server("127.0.0.1", 0, protocol=Connection)
+    listener = socket.create_server(("127.0.0.1", 0))  # Sanic takes port 0 for its own default
+    server: Any = await app.create_server(sock=listener, protocol=Connection)
     await server.startup()
     await server.before_start()
     await server.start_serving()
