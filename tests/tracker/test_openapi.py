@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import schemathesis
 
-from schemas.errors import PoisonError, SettingsError, TrackerError
+from schemas.errors import AgentError, LeaseLostError, PoisonError, SettingsError, TrackerError
 from schemas.programs import InvalidReason
 from tests.tracker.documented import Json, the_document
 from tests.tracker.server import ID, Tracker
@@ -15,7 +15,8 @@ from tracker.answers import PROBLEM
 from tracker.api import OPERATIONS
 
 VERSION = "version"
-NOT_ANSWERED = (PoisonError, SettingsError)
+NOT_ANSWERED = (AgentError, LeaseLostError, PoisonError, SettingsError)
+"""No tracker raises these."""
 BY_PATH_ALONE = {"not_found", "method_not_allowed", "bad_request"}
 NOT_YET = {"bad_signature", "expired_signature", "rate_limited"}
 """Published ahead of the routes that answer them."""
