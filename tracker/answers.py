@@ -8,7 +8,7 @@ from sanic import Request
 from sanic.http import Http
 from sanic.response import HTTPResponse
 
-from schemas.errors import TrackerError, UnauthorizedError, UnavailableError
+from schemas.errors import RateLimitedError, TrackerError, UnauthorizedError, UnavailableError
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -29,9 +29,8 @@ class Problem(msgspec.Struct, frozen=True):
 
 def answer(request: Request, body: object, *, status: int = 200) -> HTTPResponse:
     """`body` as JSON. Answers are about this moment, so nobody may cache them."""
-    headers = (
-        {"retry-after": str(UnavailableError.retry_after_s)} if status == UnavailableError.status else {}
-    )
+    again = status in (UnavailableError.status, RateLimitedError.status)
+    headers = {"retry-after": str(UnavailableError.retry_after_s)} if again else {}
     return _packed(request, _encoder.encode(body), status=status, content_type=JSON, headers=headers)
 
 

@@ -10,6 +10,7 @@ from schemas.errors import (
     NotAcknowledgedError,
     OriginError,
     ProgramNotFoundError,
+    RateLimitedError,
     UpdateStreamUnavailableError,
 )
 from schemas.programs import Program, Totals
@@ -27,7 +28,13 @@ NDJSON = "application/x-ndjson"
 
 _MESSAGE_ID = UUID("0190e8a3-6a1c-7000-8000-000000000001")
 _VERSION = 1_795_477_946_559_466
-_TAKING: Errors = (BufferFullError, NotAcknowledgedError, DrainingError, CoreDataUnavailableError)
+_TAKING: Errors = (
+    RateLimitedError,
+    BufferFullError,
+    NotAcknowledgedError,
+    DrainingError,
+    CoreDataUnavailableError,
+)
 _CHANGING: Errors = (UpdateStreamUnavailableError,)
 
 _EVENT = EventAnswer(
@@ -51,6 +58,12 @@ _AGAIN = BatchAnswer(
     rejected=1,
     results=[],
     errors=[Rejected(index=0, reason="buffer_full", detail="no room for 700 bytes more")],
+)
+_SLOWER = BatchAnswer(
+    accepted=0,
+    rejected=1,
+    results=[],
+    errors=[Rejected(index=0, reason="rate_limited", detail="more than 10 events a second of this program")],
 )
 _PROGRAM = ProgramAnswer(
     Program(
@@ -128,6 +141,7 @@ OPERATIONS = (
         ),
         answers={
             200: Answer(meaning="the fate of each item", example=_BATCH),
+            429: Answer(meaning="the fate of each item; send those in `errors` again", example=_SLOWER),
             503: Answer(meaning="the fate of each item, some to be sent again", example=_AGAIN),
         },
         errors=_TAKING,

@@ -1,9 +1,11 @@
 """What a tracker task is made of, put together once and taken apart in reverse."""
 
+import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from secrets import token_bytes
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -14,18 +16,25 @@ from redis.backoff import NoBackoff
 from sanic import Request
 
 from schemas.programs import Versions
+from tracker import tracking
 from tracker.catalog import Catalog
 from tracker.changes import Changes
 from tracker.core_data import DynamoDBLevel, RedisLevel
+from tracker.events import EventMaker
 from tracker.intake import Intake
+from tracker.limits import Limits
 from tracker.link import Link
 from tracker.programs import Programs
 from tracker.settings import TrackerSettings
 from tracker.totals import TotalsReader
 from tracker.tracking import Tracking
 from tracker.updates import Updates
+from tracker.user_agents import UserAgents
+from tracker.visitors import VisitorHashes
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +76,33 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             settings=settings,
             intake=intake,
             programs=programs,
-            tracking=Tracking(programs, intake, clock_ms),
+            tracking=make_tracking(programs, intake, settings, clock_ms=clock_ms),
             catalog=Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms),
             totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
         )
+
+
+def make_tracking(
+    programs: tracking.Programs,
+    intake: tracking.Intake,
+    settings: TrackerSettings,
+    *,
+    clock_ms: Callable[[], int],
+) -> Tracking:
+    """The way that every event takes, with the limits and the secret of `settings`."""
+    secret = settings.secret.encode()
+    if not secret:
+        log.warning("TRACKER_SECRET is not set: visitors' hashes are this task's alone, until it stops")
+        secret = token_bytes()
+    limits = Limits(
+        address_per_s=settings.rate_per_address_per_s,
+        addresses_max=settings.limited_addresses_max,
+        programs_max=settings.programs_max,
+        clock_ms=clock_ms,
+    )
+    maker = EventMaker(UserAgents(remembered=settings.user_agents_max), VisitorHashes(secret))
+    return Tracking(programs, intake, limits, maker, clock_ms=clock_ms)
 
 
 def restart_waits_s() -> Iterator[float]:

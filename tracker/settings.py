@@ -22,6 +22,21 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     admin_token: str = field(name="ADMIN_TOKEN", default="")
     """Asked of every call that changes something, unless empty."""
     ack: Acknowledgement = field(name="TRACKER_ACK", default="durable")
+    secret: Annotated[str, Meta(min_length=32)] = field(name="TRACKER_SECRET", default="")
+    """What keys are derived from: the salts of visitors' hashes, the programs' keys. The same for every
+    task. Without it each task makes up salts of its own, and nothing signed is taken."""
+    proxy_hops: Annotated[int, Meta(ge=0, le=10)] = field(name="TRACKER_PROXY_HOPS", default=0)
+    """Proxies of ours that a request passes, each of which appends to X-Forwarded-For."""
+    visitor_cookie: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] = field(
+        name="TRACKER_VISITOR_COOKIE", default="visitor"
+    )
+    visitor_cookie_max_age_s: Positive = field(name="TRACKER_VISITOR_COOKIE_MAX_AGE_S", default=31_536_000)
+    rate_per_address_per_s: Positive | None = field(name="TRACKER_RATE_PER_ADDRESS_PER_S", default=None)
+    """Events per second of one client address, of whatever programs; None is no limit."""
+    limited_addresses_max: Positive = field(name="TRACKER_LIMITED_ADDRESSES_MAX", default=100_000)
+    """Client addresses whose rates are known at a time."""
+    user_agents_max: Positive = field(name="TRACKER_USER_AGENTS_MAX", default=4_096)
+    """User agents that are remembered, up to some 1.5 KB each."""
 
     request_max_bytes: Positive = field(name="TRACKER_REQUEST_MAX_BYTES", default=2_097_152)
     header_max_bytes: Annotated[int, Meta(ge=512, le=16_384)] = field(

@@ -2,6 +2,7 @@
 
 from collections import ChainMap
 from collections.abc import Mapping
+from secrets import token_hex
 
 from msgspec import Struct
 
@@ -35,12 +36,13 @@ class Environments:
     """Makes environments from the caller's variables, a configuration and the addresses.
 
     What the configuration and addresses decide wins; a service's other settings (`TRACKER_ACK`,
-    `LOG_LEVEL`, ...) are taken from the caller. Raises SettingsError for a bad value among them.
+    `LOG_LEVEL`, ...) are taken from the caller. A secret is made up where none is given, one for all
+    the trackers. Raises SettingsError for a bad value among them.
     """
 
     def __init__(self, given: Variables, config: Config, addresses: Addresses) -> None:
         self.base = {name: given[name] for name in INHERITED if name in given} | {"PYTHONUNBUFFERED": "1"}
-        self._given = given
+        self._given = {**given, "TRACKER_SECRET": given.get("TRACKER_SECRET") or token_hex()}
         self._config = config
         self._names = _names(config, addresses)
         self._aws = CREDENTIALS | {

@@ -65,6 +65,17 @@ def test_a_tracker_listens_on_this_machine_alone() -> None:
     assert load(TrackerSettings, environment).host == "127.0.0.1"
 
 
+def test_the_trackers_of_a_run_share_a_secret_of_its_own() -> None:
+    first, second = make_environments(), make_environments(TRACKER_SECRET="")
+
+    secrets = [
+        load(TrackerSettings, each.tracker(port)).secret for each in (first, second) for port in (1, 2)
+    ]
+
+    assert secrets[0] == secrets[1] != secrets[2] == secrets[3]
+    assert load(TrackerSettings, make_environments(TRACKER_SECRET="s" * 32).tracker(1)).secret == "s" * 32
+
+
 def test_a_bad_setting_is_named_before_anything_starts() -> None:
     with pytest.raises(SettingsError, match="TRACKER_ACK='sometimes'"):
         make_environments(TRACKER_ACK="sometimes").tracker(9000)

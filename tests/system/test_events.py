@@ -26,7 +26,7 @@ def test_an_event_is_answered_and_in_the_table_within_two_seconds(stack: Stack, 
     assert answer == EIGHT_FIELDS | {"userAgent": "curl/7.54.0"}
     item = until(lambda: stack.stored(ID, message_id), timeout_s=2)
     assert item["message_id"] == {"S": message_id}
-    assert item["user_agent"] == {"S": "curl/7.54.0"}
+    assert item["user_agent"] == {"S": "curl"}
 
 
 def test_an_event_without_a_user_agent_is_stored(stack: Stack) -> None:

@@ -22,10 +22,9 @@ from tracker.changes import Changes
 from tracker.connections import Connection
 from tracker.intake import Intake
 from tracker.programs import Programs
-from tracker.services import Services
+from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
 from tracker.totals import TotalsReader
-from tracker.tracking import Tracking
 
 ID = "212313"
 TOKEN = {"authorization": "Bearer secret"}
@@ -107,7 +106,7 @@ class Tracker:
 
     def __init__(self, settings: TrackerSettings, clock: Clock) -> None:
         self.truth = FakeLevel()
-        self.truth.records[ID] = Record(VERSION, program())
+        self.set_program()
         self.updates = Loopback(self.truth)
         self.intake = FakeIntake()
         self.programs = self.updates.programs = Programs(FakeLevel(), self.truth, settings, clock)
@@ -116,7 +115,7 @@ class Tracker:
             settings=settings,
             intake=cast(Intake, self.intake),
             programs=self.programs,
-            tracking=Tracking(self.programs, self.intake, clock),
+            tracking=make_tracking(self.programs, self.intake, settings, clock_ms=clock),
             catalog=cast(Catalog, FakeCatalog(self.truth)),
             totals=cast(TotalsReader, FakeTotals()),
             changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),

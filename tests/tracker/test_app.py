@@ -48,6 +48,7 @@ async def test_an_event_without_a_user_agent_is_sent_all_the_same(tracker: Track
 
 @pytest.mark.parametrize(("agent", "stored"), [("a" * 2000, "a" * 1024), ("a\xffb", "a?b")])
 async def test_an_odd_user_agent_does_not_cost_the_event(tracker: Tracker, agent: str, stored: str) -> None:
+    tracker.set_program(privacy="full")
     await tracker.client.get(f"/event/{ID}", headers=[(b"user-agent", agent.encode("latin-1"))])
 
     assert tracker.intake.events[0].user_agent == stored
@@ -109,6 +110,7 @@ async def test_core_data_that_does_not_answer_is_a_503_with_retry_after(tracker:
 
 @pytest.mark.parametrize("error", [BufferFullError("full"), NotAcknowledgedError("late")])
 async def test_an_event_that_is_not_acknowledged_is_a_503(tracker: Tracker, error: TrackerError) -> None:
+    tracker.set_program(privacy="full")
     tracker.intake.refusals["v"] = error
 
     answer = await tracker.client.get(f"/event/{ID}?visitor=v")
@@ -184,6 +186,7 @@ async def test_a_batch_names_its_bad_items_and_keeps_the_good_ones(tracker: Trac
 
 
 async def test_a_batch_comes_as_json_lines_or_msgpack_too(tracker: Tracker) -> None:
+    tracker.set_program(privacy="full")
     items = [{"programId": ID, "visitor": "a"}, {"programId": ID, "visitor": "b", "checksum": "x"}]
     lines = "\n".join(json.dumps(item) for item in items)
 
@@ -198,6 +201,7 @@ async def test_a_batch_comes_as_json_lines_or_msgpack_too(tracker: Tracker) -> N
 
 
 async def test_a_batch_of_which_an_item_is_to_be_sent_again_is_a_503(tracker: Tracker) -> None:
+    tracker.set_program(privacy="full")
     tracker.intake.refusals["b"] = NotAcknowledgedError("late")
 
     answer = await tracker.client.post(

@@ -8,12 +8,14 @@ from msgspec import Meta
 from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
 
-from schemas.errors import MalformedError, TooLargeError, TrackerError, UnavailableError
+from schemas.errors import MalformedError, RateLimitedError, TooLargeError, TrackerError, UnavailableError
 from schemas.events import Event
 from schemas.programs import InvalidReason
 from tracker.answers import answer
+from tracker.events import traces_of
 from tracker.requests import EventRequest, decode_event, decode_item, decode_query, split_batch
 from tracker.routes.body import read_body
+from tracker.routes.senders import sender_of
 from tracker.services import services_of
 
 Reason = Annotated[str, Meta(extra_json_schema={"enum": list(InvalidReason)})]
@@ -64,30 +66,34 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
 @events.get("/event/<program_id>")
 async def get_event(request: Request, program_id: str) -> HTTPResponse:
     asked = decode_query(request.get_query_args()) if request.query_string else EventRequest()
-    event = await services_of(request).tracking.track(program_id, asked, request.headers)
-    return answer(request, event_answer(event))
+    return await _tracked(request, program_id, asked)
 
 
 @events.post("/event/<program_id>")
 async def post_event(request: Request, program_id: str) -> HTTPResponse:
     asked = decode_event(read_body(request), request.headers.get("content-type"))
-    event = await services_of(request).tracking.track(program_id, asked, request.headers)
-    return answer(request, event_answer(event))
+    return await _tracked(request, program_id, asked)
 
 
 @events.post("/events")
 async def post_events(request: Request) -> HTTPResponse:
-    """Answers 200 with the fate of each item; 503 where one is to be sent again."""
+    """Answers 200 with the fate of each item; 503, or 429 for a limit, where one is to be sent again."""
     items = _items(request)
-    outcomes = await services_of(request).tracking.track_all(items, request.headers)
-    again = any(isinstance(outcome, UnavailableError) for outcome in outcomes)
-    return answer(request, batch_answer(outcomes), status=503 if again else 200)
+    outcomes = await services_of(request).tracking.track_all(items, sender_of(request))
+    return answer(request, batch_answer(outcomes), status=_batch_status(outcomes))
 
 
-def event_answer(event: Event) -> EventAnswer:
+async def _tracked(request: Request, program_id: str, asked: EventRequest) -> HTTPResponse:
+    sender = sender_of(request)
+    tracked = await services_of(request).tracking.track(program_id, asked, sender)
+    return answer(request, event_answer(tracked.event, user_agent=traces_of(asked, sender).user_agent))
+
+
+def event_answer(event: Event, *, user_agent: str | None) -> EventAnswer:
+    """The client is told its own user agent, whatever of it is stored."""
     program = event.program
     return EventAnswer(
-        user_agent=event.user_agent,
+        user_agent=user_agent,
         program_id=program.program_id,
         program_name=program.name,
         checksum=program.checksum,
@@ -112,6 +118,14 @@ def batch_answer(outcomes: list[Event | TrackerError]) -> BatchAnswer:
                 )
             )
     return BatchAnswer(accepted=len(results), rejected=len(errors), results=results, errors=errors)
+
+
+def _batch_status(outcomes: list[Event | TrackerError]) -> int:
+    """Asks for the whole batch again where any item needs it: what was taken is not taken twice."""
+    again = [
+        outcome.status for outcome in outcomes if isinstance(outcome, UnavailableError | RateLimitedError)
+    ]
+    return max(again, default=200)
 
 
 def _items(request: Request) -> list[EventRequest | TrackerError]:

@@ -8,6 +8,7 @@ from sanic.response import HTTPResponse
 from schemas.errors import TrackerError
 from tracker.answers import respond
 from tracker.requests import decode_query
+from tracker.routes.senders import cookie_of, sender_of
 from tracker.services import services_of
 
 OUTCOME = "x-outcome"
@@ -33,8 +34,9 @@ async def get_pixel(request: Request, image: str) -> HTTPResponse:
     """Always the image, with 200: a browser shows any error as a broken one. What became of the event
     is in `x-outcome`: `accepted`, or the reason why it does not count or was not taken."""
     asked = decode_query(request.get_query_args())
-    event = await services_of(request).tracking.track(image.removesuffix(".gif"), asked, request.headers)
-    return _image(request, event.reason or "accepted")
+    sender = sender_of(request, keeps_cookies=True)
+    tracked = await services_of(request).tracking.track(image.removesuffix(".gif"), asked, sender)
+    return _image(request, tracked.event.reason or "accepted", **cookie_of(request, tracked))
 
 
 @pixel.head("/pixel/<image>")
@@ -50,5 +52,5 @@ async def on_error(request: Request, error: Exception) -> HTTPResponse:
     return _image(request, TrackerError.reason)
 
 
-def _image(request: Request, outcome: str) -> HTTPResponse:
-    return respond(request, GIF, content_type="image/gif", headers=_HEADERS | {OUTCOME: outcome})
+def _image(request: Request, outcome: str, **headers: str) -> HTTPResponse:
+    return respond(request, GIF, content_type="image/gif", headers=_HEADERS | headers | {OUTCOME: outcome})

@@ -1,0 +1,127 @@
+"""Rate limits: how many events a second a task takes, of a program and of a client address."""
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from schemas.errors import RateLimitedError
+from schemas.programs import Program
+from tracker.addresses import Address, subscriber
+
+_SAID = {
+    "address": "client address",
+    "program": "program",
+    "program_address": "client address to the program",
+}
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Bucket:
+    """Tokens that come back at a rate. A second's worth may go at once, so a bucket begins full."""
+
+    __slots__ = ("_at_ms", "_tokens")
+
+    def __init__(self, rate_per_s: int, now_ms: int) -> None:
+        self._tokens = float(rate_per_s)
+        self._at_ms = now_ms
+
+    def wait_s(self, rate_per_s: int, now_ms: int) -> float:
+        """Takes in what came back since, and says how long until there is a token: 0 is now.
+
+        While the clock goes back, nothing comes back.
+        """
+        came_back = max(0, now_ms - self._at_ms) * rate_per_s / 1000
+        self._tokens = min(float(rate_per_s), self._tokens + came_back)
+        self._at_ms = now_ms
+        return max(0.0, (1 - self._tokens) / rate_per_s)
+
+    def take(self) -> None:
+        self._tokens -= 1
+
+
+class Buckets(Generic[Key]):
+    """At most `most` buckets; the one not asked for longest is forgotten, and begins full again."""
+
+    def __init__(self, *, most: int) -> None:
+        self._most = most
+        self._buckets: OrderedDict[Key, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def get(self, key: Key, rate_per_s: int, now_ms: int) -> Bucket:
+        bucket = self._buckets.pop(key, None) or Bucket(rate_per_s, now_ms)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return bucket
+
+
+class Limit(NamedTuple):
+    """One that an event has to pass."""
+
+    name: str
+    bucket: Bucket
+    rate_per_s: int
+
+
+class Limits:
+    """Refuses events past a rate: a task's own, so that N tasks take N times as many.
+
+    An event that is refused takes no token, so a sender that goes on too fast still gets its rate.
+    `refused` counts by limit: `address` (any program's), `program`, `program_address`.
+    """
+
+    def __init__(
+        self,
+        *,
+        address_per_s: int | None,
+        addresses_max: int,
+        programs_max: int,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.refused: Counter[str] = Counter()
+        self._address_per_s = address_per_s
+        self._addresses: Buckets[tuple[str, Address]] = Buckets(most=addresses_max)
+        self._programs: Buckets[str] = Buckets(most=programs_max)
+        self._clock_ms = clock_ms
+
+    @property
+    def addresses_known(self) -> int:
+        return len(self._addresses)
+
+    def admit(self, address: Address | None) -> None:
+        """One event of this address, whatever its program. Raises RateLimitedError."""
+        now_ms = self._clock_ms()
+        self._take([*self._of_address("address", "", address, self._address_per_s, now_ms)], now_ms)
+
+    def admit_to(self, program: Program, address: Address | None) -> None:
+        """One event of this address for this program. Raises RateLimitedError."""
+        now_ms = self._clock_ms()
+        rate, key = program.rate_per_address_per_s, program.program_id
+        limits = [*self._of_address("program_address", key, address, rate, now_ms)]
+        if program.rate_per_s is not None:
+            bucket = self._programs.get(key, program.rate_per_s, now_ms)
+            limits.append(Limit("program", bucket, program.rate_per_s))
+        self._take(limits, now_ms)
+
+    def _of_address(
+        self, name: str, program_id: str, address: Address | None, rate_per_s: int | None, now_ms: int
+    ) -> Iterator[Limit]:
+        if address is not None and rate_per_s is not None:
+            bucket = self._addresses.get((program_id, subscriber(address)), rate_per_s, now_ms)
+            yield Limit(name, bucket, rate_per_s)
+
+    def _take(self, limits: list[Limit], now_ms: int) -> None:
+        for limit in limits:
+            wait_s = limit.bucket.wait_s(limit.rate_per_s, now_ms)
+            if wait_s > 0:
+                self.refused[limit.name] += 1
+                raise RateLimitedError(
+                    f"more than {limit.rate_per_s} events a second of this {_SAID[limit.name]}",
+                    retry_after_s=math.ceil(wait_s),
+                )
+        for limit in limits:
+            limit.bucket.take()
