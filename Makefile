@@ -5,14 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LOCK_TOOL := .run/lock-tool
+CDK := node_modules/.bin/cdk
+OUTPUTS := cdk.out/outputs.json
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults sabotage check lock
+.PHONY: help setup run demo test faults sabotage synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## create .venv with everything the other verbs need
 	@:
@@ -32,6 +35,21 @@ faults: $(INSTALLED) ## break things under load and audit what was promised (ARG
 sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices
 	@$(BIN)/python -m tests.sabotage
 
+synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
+	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)
+
+deploy: $(INSTALLED) $(CDK) ## put the system on AWS (ARGS="-c profile=standard -c region=eu-central-1")
+	@echo 'First time in this account and region? Run this once: make bootstrap'
+	@$(WITH_NODE) $(CDK) deploy --all --outputs-file $(OUTPUTS) $(ARGS)
+	@$(BIN)/python -m cdk.outputs $(OUTPUTS)
+
+bootstrap: $(INSTALLED) $(CDK) ## prepare an account and region for CDK, once
+	@$(WITH_NODE) $(CDK) bootstrap $(ARGS)
+
+destroy: $(INSTALLED) $(CDK) ## take the system off AWS; its data stays
+	@$(WITH_NODE) $(CDK) destroy '*-monitoring' '*-services' '*-functions' '*-cache' '*-network' $(ARGS)
+	@echo 'The stack of data is still there. README, "On AWS", says how to remove it.'
+
 check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
@@ -44,6 +62,10 @@ lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes n
 	@$(LOCK) --all-extras --group local --group cdk --group dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 	@$(LOCK) --extra tracker --constraint requirements.lock --output-file tracker/requirements.lock
 	@$(LOCK) --extra workers --extra lambdas --constraint requirements.lock --output-file workers/requirements.lock
+
+$(CDK): package-lock.json $(INSTALLED)
+	@$(WITH_NODE) npm ci --silent
+	@touch $@
 
 $(INSTALLED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

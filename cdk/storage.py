@@ -1,0 +1,107 @@
+"""What is kept: the tables, the bucket of what failed, and the bucket of access logs."""
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from cdk import profiles
+from cdk.config import Config, Table
+from cdk.review import accept
+
+FAILED_EVENTS_METRICS = "all"
+"""The id of the bucket's request metrics: each object put there is a failure to look at."""
+
+
+class Storage(Construct):
+    """Tables and buckets. They stay when the stack is destroyed, unless the profile says otherwise."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, profile: profiles.Storage) -> None:
+        super().__init__(scope, id)
+        self._profile = profile
+        self._removal = removal_policy(profile)
+        self.events = self._table("Events", config.events)
+        self.totals = self._table("Totals", config.totals)
+        self.programs = self._table("Programs", config.programs)
+        self.leases = self._table("Leases", config.leases)
+        self.logs = self._bucket("Logs", kept_days=profile.logs_days)
+        accept(self.logs, "AwsSolutions-S1", "This bucket holds the access logs of the others.")
+        self.failed_events = self._failed_events()
+
+    def _table(self, id: str, table: Table) -> dynamodb.Table:
+        partition, sort = table.key
+        return dynamodb.Table(
+            self,
+            id,
+            partition_key=_attribute(partition),
+            sort_key=_attribute(sort) if sort else None,
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute=table.expires_at,
+            encryption=dynamodb.TableEncryption.DEFAULT,
+            deletion_protection=self._profile.retain,
+            removal_policy=self._removal,
+        )
+
+    def _failed_events(self) -> s3.Bucket:
+        bucket = self._bucket(
+            "FailedEvents",
+            kept_days=self._profile.failed_events_days,
+            logs=self.logs,
+            versioned=True,
+        )
+        bucket.add_metric(id=FAILED_EVENTS_METRICS)
+        return bucket
+
+    def _bucket(
+        self, id: str, *, kept_days: int, logs: s3.IBucket | None = None, versioned: bool = False
+    ) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            id,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=versioned,
+            server_access_logs_bucket=logs,
+            server_access_logs_prefix=f"s3/{id}/" if logs else None,
+            lifecycle_rules=[_expiry(kept_days)],
+            removal_policy=self._removal,
+        )
+
+
+def removal_policy(profile: profiles.Storage) -> RemovalPolicy:
+    """Of everything that holds data."""
+    return RemovalPolicy.RETAIN if profile.retain else RemovalPolicy.DESTROY
+
+
+def grant_put(bucket: s3.IBucket, role: iam.IRole) -> None:
+    """Lets a role add objects, and see that the bucket is there, as Lambda asks for a failure destination
+    (AWS Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source").
+    """
+    objects = bucket.arn_for_objects("*")
+    for action, resource in (("s3:PutObject", objects), ("s3:ListBucket", bucket.bucket_arn)):
+        role.add_to_principal_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    stack = Stack.of(bucket)
+    exported = stack.resolve(stack.export_value(bucket.bucket_arn))["Fn::ImportValue"]
+    accept(
+        role,
+        f"AwsSolutions-IAM5[Resource::{exported}/*]",
+        "Objects are named after the records that failed.",
+    )
+
+
+def _attribute(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _expiry(days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        expiration=Duration.days(days),
+        noncurrent_version_expiration=Duration.days(days),
+        abort_incomplete_multipart_upload_after=Duration.days(1),
+    )

@@ -1,0 +1,76 @@
+"""The deployment as a whole: its stacks, its review, its lint."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from cdk.profiles import PROFILES
+from schemas.errors import SettingsError
+from tests.cdk.templates import Assembly
+
+STACKS = ["cache", "data", "functions", "monitoring", "network", "services"]
+DATA = {
+    "AWS::DynamoDB::Table",
+    "AWS::Kinesis::Stream",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+}
+ROOT = Path(__file__).resolve().parents[2]
+"""Where .cfnlintrc.yaml is."""
+
+Synthesise = Callable[[Mapping[str, object]], Assembly]
+
+
+def test_a_deployment_is_six_stacks(assembly: Assembly) -> None:
+    assert sorted(assembly.templates) == STACKS
+
+
+def test_data_has_a_stack_of_its_own(assembly: Assembly) -> None:
+    kinds = {each["Type"] for each in assembly.templates["data"]["Resources"].values()}
+
+    assert kinds == DATA
+
+
+def test_data_outlives_its_stack(assembly: Assembly) -> None:
+    for name, each in assembly.templates["data"]["Resources"].items():
+        if each["Type"] != "AWS::S3::BucketPolicy":
+            assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+def test_data_that_need_not_be_kept_goes(synthesise: Synthesise) -> None:
+    data = synthesise({"storage.retain": "false"}).templates["data"]["Resources"]
+
+    assert {each.get("DeletionPolicy") for each in data.values()} <= {"Delete", None}
+
+
+def test_no_resource_of_data_refers_to_code(assembly: Assembly) -> None:
+    assert "Fn::ImportValue" not in str(assembly.templates["data"])
+
+
+def test_cfn_lint_finds_nothing(assemblies: dict[str, Assembly]) -> None:
+    paths = [str(path) for each in assemblies.values() for path in each.folder.glob("*.template.json")]
+    lint = Path(sys.executable).with_name("cfn-lint")
+    found = subprocess.run([lint, *paths], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert len(paths) == len(PROFILES) * len(STACKS)
+    assert (found.stdout, found.stderr, found.returncode) == ("", "", 0)
+
+
+def test_the_review_by_cdk_nag_ends_a_synthesis_that_it_finds_something_in(synthesise: Synthesise) -> None:
+    from aws_cdk import App, Stack, Validations, aws_s3
+    from cdk_nag import AwsSolutionsChecks
+
+    app = App()
+    aws_s3.Bucket(Stack(app, "stack"), "Open")
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        app.synth()
+
+
+def test_a_wrong_context_is_named(synthesise: Synthesise) -> None:
+    with pytest.raises(SettingsError, match=r"tracker\.taskMax"):
+        synthesise({"tracker.taskMax": "3"})
