@@ -25,6 +25,7 @@ from tracker.routes.programs import ChangeQuery, PageAnswer, PageQuery, ProgramA
 
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
+TEXT = "text/plain"
 
 _MESSAGE_ID = UUID("0190e8a3-6a1c-7000-8000-000000000001")
 _VERSION = 1_795_477_946_559_466
@@ -58,6 +59,18 @@ _AGAIN = BatchAnswer(
     rejected=1,
     results=[],
     errors=[Rejected(index=0, reason="buffer_full", detail="no room for 700 bytes more")],
+)
+_FOREIGN = BatchAnswer(
+    accepted=0,
+    rejected=1,
+    results=[],
+    errors=[
+        Rejected(
+            index=0,
+            reason="origin_not_allowed",
+            detail="program 212313 takes no events from pages of this origin",
+        )
+    ],
 )
 _SLOWER = BatchAnswer(
     accepted=0,
@@ -145,6 +158,41 @@ OPERATIONS = (
             503: Answer(meaning="the fate of each item, some to be sent again", example=_AGAIN),
         },
         errors=_TAKING,
+    ),
+    Operation(
+        name="postBeacon",
+        method="POST",
+        path="/beacon",
+        summary="A batch of events, or one, from a page of any origin that the programs list",
+        body=Body(
+            kind=list[EventRequest],
+            example=[
+                EventRequest(program_id=PROGRAM_ID, message_id=_MESSAGE_ID, checksum="999"),
+                EventRequest(program_id="nosuch"),
+            ],
+            media_types=(JSON, TEXT),
+        ),
+        answers={
+            200: Answer(meaning="the fate of each item", example=_BATCH),
+            403: Answer(meaning="no program takes events from pages of this origin", example=_FOREIGN),
+            429: Answer(meaning="the fate of each item; send those in `errors` again", example=_SLOWER),
+            503: Answer(meaning="the fate of each item, some to be sent again", example=_AGAIN),
+        },
+        errors=(OriginError, *_TAKING),
+    ),
+    Operation(
+        name="optionsBeacon",
+        method="OPTIONS",
+        path="/beacon",
+        summary="What a browser asks before a page sends a body that is not text",
+        answers={
+            204: Answer(
+                meaning="pages of any origin may ask; whether a program takes their events, POST answers",
+                media_type=None,
+                headers={"Access-Control-Allow-Origin": "`*`", "Access-Control-Allow-Methods": "`POST`"},
+            )
+        },
+        problems=False,
     ),
     Operation(
         name="getPixel",

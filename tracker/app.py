@@ -24,6 +24,7 @@ from schemas.errors import (
 )
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
+from tracker.routes.beacon import beacon
 from tracker.routes.cache import cache
 from tracker.routes.document import document
 from tracker.routes.events import events
@@ -61,7 +62,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app = Sanic("tracker", configure_logging=False, request_class=StrictRequest)
     app.config.update(_limits(settings))
     app.ctx.draining = False
-    for blueprint in (events, pixel, script, programs, cache, health, document):
+    for blueprint in (events, beacon, pixel, script, programs, cache, health, document):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)

@@ -39,7 +39,7 @@ class Tracker:
         items = json.loads(route.request.post_data or "")
         self.posts.append(items)
         status, body, headers = self.refusals.pop(0) if self.refusals else Answer()
-        route.fulfill(status=status, body=body, headers=CORS | headers)
+        route.fulfill(status=status, body=body, headers={**CORS, **headers})
 
     @property
     def ids(self) -> list[str]:

@@ -78,9 +78,9 @@ async def post_event(request: Request, program_id: str) -> HTTPResponse:
 @events.post("/events")
 async def post_events(request: Request) -> HTTPResponse:
     """Answers 200 with the fate of each item; 503, or 429 for a limit, where one is to be sent again."""
-    items = _items(request)
+    items = read_items(request, request.headers.get("content-type"))
     outcomes = await services_of(request).tracking.track_all(items, sender_of(request))
-    return answer(request, batch_answer(outcomes), status=_batch_status(outcomes))
+    return answer(request, batch_answer(outcomes), status=batch_status(outcomes))
 
 
 async def _tracked(request: Request, program_id: str, asked: EventRequest) -> HTTPResponse:
@@ -120,7 +120,7 @@ def batch_answer(outcomes: list[Event | TrackerError]) -> BatchAnswer:
     return BatchAnswer(accepted=len(results), rejected=len(errors), results=results, errors=errors)
 
 
-def _batch_status(outcomes: list[Event | TrackerError]) -> int:
+def batch_status(outcomes: list[Event | TrackerError]) -> int:
     """Asks for the whole batch again where any item needs it: what was taken is not taken twice."""
     again = [
         outcome.status for outcome in outcomes if isinstance(outcome, UnavailableError | RateLimitedError)
@@ -128,9 +128,11 @@ def _batch_status(outcomes: list[Event | TrackerError]) -> int:
     return max(again, default=200)
 
 
-def _items(request: Request) -> list[EventRequest | TrackerError]:
+def read_items(request: Request, content_type: str | None) -> list[EventRequest | TrackerError]:
+    """The items of a batch, each decoded or with what is wrong with it. Raises MalformedError or
+    TooLargeError for the batch as a whole."""
     settings = services_of(request).settings
-    batch = split_batch(read_body(request), request.headers.get("content-type"))
+    batch = split_batch(read_body(request), content_type)
     if not batch.raw:
         raise MalformedError("the batch is empty")
     if len(batch.raw) > settings.batch_max_items:
