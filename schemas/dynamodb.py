@@ -90,6 +90,7 @@ class StoredEvent(NamedTuple):
     origin: Origin
     kind: str
     valid: bool
+    expires: bool = False
 
     @property
     def counts_as(self) -> str:
@@ -168,9 +169,10 @@ def event_from_item(item: Item) -> Event:
 
 
 def stored_event_from_item(item: Item) -> StoredEvent:
-    """From the attributes of STORED_EVENT_ATTRIBUTES alone. Raises KeyError for another shape."""
+    """From the attributes of STORED_EVENT_ATTRIBUTES, and EXPIRES_AT where it matters. Raises KeyError
+    for another shape."""
     origin = Origin.parse(str(item["origin"]["S"]))
-    return StoredEvent(origin, str(item["kind"]["S"]), bool(item["valid"]["BOOL"]))
+    return StoredEvent(origin, str(item["kind"]["S"]), bool(item["valid"]["BOOL"]), EXPIRES_AT in item)
 
 
 def is_storable(value: Decimal) -> bool:

@@ -135,6 +135,15 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             invalid=self.invalid - other.invalid,
         )
 
+    def at_least(self, other: "Totals") -> "Totals":
+        """The larger of each number."""
+        return Totals(
+            views=max(self.views, other.views),
+            clicks=max(self.clicks, other.clicks),
+            conversions=max(self.conversions, other.conversions),
+            invalid=max(self.invalid, other.invalid),
+        )
+
 
 class Versions:
     """Issues versions: microseconds of the wall clock, never the same or a smaller one twice."""

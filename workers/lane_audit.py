@@ -6,6 +6,9 @@ before the fence came to stand where it stands: whoever reads the lanes first an
 exactly, whatever goes on meanwhile. An event behind no fence is no error: its record is in flight, or
 given up. Only the record of a batch that was given up may move a fence: nothing up to it in its lane
 will ever be delivered again.
+
+Events that expire are gone from the table and still count. Of a program that has such events no lane is
+made to count less: what it holds and what is stored are both at most what is right.
 """
 
 from collections import Counter, defaultdict
@@ -30,9 +33,10 @@ class Correction(NamedTuple):
 class LaneAudit:
     """Takes every stored event of one program, once; then says which lanes are wrong."""
 
-    def __init__(self, lanes: Mapping[str, LaneTotals], given_up: GivenUp) -> None:
+    def __init__(self, lanes: Mapping[str, LaneTotals], given_up: GivenUp, *, expiring: bool = False) -> None:
         self.uncounted = 0
         """Events behind no fence: in flight, or given up and not replayed."""
+        self._expiring = expiring
         self._lanes = lanes
         self._fences = {lane: counted.sequence_number for lane, counted in lanes.items()}
         for lane, sequence_number in given_up.items():
@@ -41,6 +45,7 @@ class LaneAudit:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, event: StoredEvent) -> None:
+        self._expiring |= event.expires
         lane, sequence_number = event.origin
         if int(sequence_number) <= self._limits.get(lane, -1):
             self._counts[lane][event.counts_as] += 1
@@ -51,10 +56,14 @@ class LaneAudit:
         """For each lane that does not hold what is stored."""
         for lane, fence in self._fences.items():
             held = self._lanes.get(lane, LaneTotals(fence, Totals()))
-            right = held._replace(sequence_number=fence, totals=Totals(**self._counts[lane]))
+            right = held._replace(sequence_number=fence, totals=self._right(lane, held.totals))
             if right != held:
                 corrected = right._replace(corrections=held.corrections + 1)
                 yield Correction(lane, self._lanes.get(lane), corrected)
+
+    def _right(self, lane: str, held: Totals) -> Totals:
+        stored = Totals(**self._counts[lane])
+        return stored.at_least(held) if self._expiring else stored
 
 
 def rebased(correction: Correction, now: LaneTotals | None) -> LaneTotals | None:

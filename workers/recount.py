@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import ClientError
 
 from schemas.dynamodb import (
+    EXPIRES_AT,
     PROGRAMS_KEY,
     STORED_EVENT_ATTRIBUTES,
     TOTALS_KEY,
@@ -15,6 +16,8 @@ from schemas.dynamodb import (
     bucket_names,
     lane_from_item,
     lane_item,
+    program_from_item,
+    program_key,
     stored_event_from_item,
     sum_of_lanes,
     while_held,
@@ -36,6 +39,8 @@ NOTHING: GivenUp = {}
 class DynamoDB(Protocol):
     """What recounting asks of a DynamoDB client."""
 
+    async def get_item(self, **request: Any) -> dict[str, Any]: ...
+
     async def query(self, **request: Any) -> dict[str, Any]: ...
 
     async def scan(self, **request: Any) -> dict[str, Any]: ...
@@ -56,8 +61,8 @@ class Recount:
     """Compares each lane with the stored events, and replaces it where they differ (`LaneAudit`).
 
     Exact while traffic goes on, idempotent, and safe to run twice at once: a lane is replaced only
-    while it is as it was read, and counting does the same. Reads every event of a program. Raises what
-    AWS raises, or UnavailableError.
+    while it is as it was read, and counting does the same. Where a program's events expire, a lane is
+    only ever raised. Reads every event of a program. Raises what AWS raises, or UnavailableError.
     """
 
     def __init__(self, dynamodb: DynamoDB, puts: Puts, settings: RecountSettings) -> None:
@@ -83,9 +88,16 @@ class Recount:
 
     async def _audit(self, program_id: str, given_up: GivenUp) -> LaneAudit:
         lanes = {str(item["lane"]["S"]): lane_from_item(item) for item in await self._lanes(program_id)}
-        audit = LaneAudit(lanes, given_up)
+        audit = LaneAudit(lanes, given_up, expiring=await self._expires(program_id))
         await asyncio.gather(*(self._add_events(audit, bucket) for bucket in bucket_names(program_id)))
         return audit
+
+    async def _expires(self, program_id: str) -> bool:
+        answer = await self._dynamodb.get_item(
+            TableName=self._settings.programs_table, Key=program_key(program_id), ConsistentRead=True
+        )
+        stored = program_from_item(answer["Item"]) if "Item" in answer else None
+        return bool(stored and stored.program and stored.program.retention_days)
 
     async def _add_events(self, audit: LaneAudit, bucket: str) -> None:
         request = {
@@ -93,7 +105,7 @@ class Recount:
             "KeyConditionExpression": "#bucket = :bucket",
             "ExpressionAttributeNames": {"#bucket": "bucket"},
             "ExpressionAttributeValues": {":bucket": {"S": bucket}},
-            "ProjectionExpression": ", ".join(STORED_EVENT_ATTRIBUTES),
+            "ProjectionExpression": ", ".join((*STORED_EVENT_ATTRIBUTES, EXPIRES_AT)),
             "ConsistentRead": True,
         }
         async for item in _pages(self._dynamodb.query, request):

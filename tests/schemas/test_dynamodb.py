@@ -189,6 +189,8 @@ def test_an_event_expires_as_many_days_after_it_came_as_its_program_keeps_it() -
 
     assert event_item(kept, ORIGIN)[EXPIRES_AT] == {"N": str(1_760_000_000 + 86_400)}
     assert EXPIRES_AT not in event_item(view(), ORIGIN)
+    assert stored_event_from_item(event_item(kept, ORIGIN)).expires
+    assert not stored_event_from_item(event_item(view(), ORIGIN)).expires
 
 
 @pytest.mark.parametrize("attribute", ["kind", "message_id", "program_id", "program_version", "valid"])

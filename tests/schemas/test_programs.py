@@ -293,6 +293,14 @@ def test_totals_add_in_any_order_and_grouping(a: Totals, b: Totals, c: Totals) -
 
 
 @given(strategies.totals, strategies.totals)
+def test_the_larger_of_two_totals_is_the_least_that_is_at_least_both(a: Totals, b: Totals) -> None:
+    larger = a.at_least(b)
+
+    for name in Totals.__struct_fields__:
+        assert getattr(larger, name) == max(getattr(a, name), getattr(b, name))
+
+
+@given(strategies.totals, strategies.totals)
 def test_stored_and_valid_are_sums(a: Totals, b: Totals) -> None:
     assert a.valid == a.views + a.clicks + a.conversions
     assert a.stored == a.valid + a.invalid

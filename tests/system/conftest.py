@@ -88,12 +88,17 @@ def until(probe: Callable[[], T], *, timeout_s: float) -> T:
 
 
 @contextmanager
-def running_stack(run_dir: Path) -> Iterator[Stack]:
+def running_stack(run_dir: Path, **variables: str) -> Iterator[Stack]:
     """A stack that is ready, with a process group of its own as in a terminal."""
     command = [sys.executable, "-m", "cdk.local", "run", "--port", "0", "--run-dir", str(run_dir)]
     with (run_dir / "console.log").open("wb") as console:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=console, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=os.environ | variables,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         until(lambda: process.poll() is not None or read_stack_file(run_dir), timeout_s=START_TIMEOUT_S)

@@ -42,6 +42,15 @@ def test_a_lane_that_holds_less_or_more_is_corrected_behind_the_same_fence() -> 
     ]
 
 
+def test_a_lane_whose_events_expire_is_only_ever_raised() -> None:
+    held = LaneTotals("9", Totals(views=2, clicks=1))
+    stored = StoredEvent(Origin(LANE, "9"), "conversion", True, expires=True)
+
+    (correction,) = audit({LANE: held}, stored).corrections()
+
+    assert correction == Correction(LANE, held, LaneTotals("9", Totals(views=2, clicks=1, conversions=1), 1))
+
+
 def test_events_count_as_what_they_are() -> None:
     events = [
         StoredEvent(Origin(LANE, "1"), "click", True),

@@ -77,6 +77,28 @@ async def test_a_lane_that_counted_too_much_is_corrected(world: Aftermath, shard
     assert world.totals() == world.stored == Totals(views=3)
 
 
+async def test_an_event_that_expired_goes_on_counting(world: Aftermath, shard: Shard) -> None:
+    world.deliver([shard.frame(*[view(retention_days=1) for _ in range(4)])])
+    for _ in range(2):
+        world.dynamodb.tables["events"].popitem()
+
+    recounted = await world.recount.program(PROGRAM)
+
+    assert world.totals() == recounted.totals == Totals(views=4)
+    assert recounted.corrected == []
+
+
+async def test_events_that_all_expired_go_on_counting(world: Aftermath, shard: Shard) -> None:
+    item = program_item(program(retention_days=1))
+    world.dynamodb.tables["programs"][PROGRAM,] = item
+    world.deliver([shard.frame(*OTHERS)])
+    world.dynamodb.tables["events"].clear()
+
+    recounted = await world.recount.program(PROGRAM)
+
+    assert world.totals() == recounted.totals == Totals(views=4)
+
+
 async def test_a_delivery_that_is_stored_and_not_counted_is_left_to_count(
     world: Aftermath, shard: Shard
 ) -> None:
