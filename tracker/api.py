@@ -313,4 +313,15 @@ OPERATIONS = (
         summary="This document",
         answers={200: Answer(meaning="OpenAPI 3.1", example={"openapi": "3.1.0"})},
     ),
+    Operation(
+        name="getMetrics",
+        method="GET",
+        path="/metrics",
+        summary="This task's state, for Prometheus",
+        answers={
+            200: Answer(
+                meaning="Prometheus text format", example="tracker_link_up 1.0", media_type="text/plain"
+            )
+        },
+    ),
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any
@@ -24,11 +25,13 @@ from schemas.errors import (
 )
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
+from tracker.metrics import registry
 from tracker.routes.beacon import beacon
 from tracker.routes.cache import cache
 from tracker.routes.document import document
 from tracker.routes.events import events
 from tracker.routes.health import health
+from tracker.routes.metrics import count_answer, metrics
 from tracker.routes.pixel import pixel
 from tracker.routes.programs import programs
 from tracker.routes.script import script
@@ -62,11 +65,13 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app = Sanic("tracker", configure_logging=False, request_class=StrictRequest)
     app.config.update(_limits(settings))
     app.ctx.draining = False
-    for blueprint in (events, beacon, pixel, script, programs, cache, health, document):
+    app.ctx.answers = Counter()
+    for blueprint in (events, beacon, pixel, script, programs, cache, health, document, metrics):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)
     app.error_handler.add(Exception, _on_bug)
+    app.register_middleware(count_answer, "response")
     _bind(app, settings, open_services)
     return app
 
@@ -95,6 +100,7 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.before_server_start
     async def start(app: Application) -> None:
         app.ctx.services = await stack.enter_async_context(open_services(settings))
+        app.ctx.metrics = registry(app.ctx.services, app.ctx.answers)
 
     @app.before_server_stop
     async def drain(app: Application) -> None:

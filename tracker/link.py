@@ -35,7 +35,7 @@ class Subscriber(Protocol):
 
     def link_up(self) -> None: ...
 
-    def link_down(self) -> None: ...
+    def link_down(self, *, silent_ms: int = 0) -> None: ...
 
     def message_missed(self) -> None: ...
 
@@ -48,9 +48,12 @@ class Link:
         self._subscriber = subscriber
         self._settings = settings
         self._sequence: int | None = None
+        self._heard_s = 0.0
 
     async def run(self) -> None:
         """Subscribes and follows until the link is lost; then raises UnavailableError."""
+        loop = asyncio.get_running_loop()
+        self._heard_s = loop.time()
         try:
             async with self._redis.pubsub() as pubsub:
                 async with asyncio.timeout(self._settings.heartbeat_timeout_ms / 1000):
@@ -59,20 +62,19 @@ class Link:
         except (RedisError, OSError, TimeoutError) as error:
             raise UnavailableError(f"Redis: {str(error) or type(error).__name__}") from error
         finally:
-            self._subscriber.link_down()
+            self._subscriber.link_down(silent_ms=int((loop.time() - self._heard_s) * 1000))
 
     async def _follow(self, pubsub: PubSub) -> None:
         heartbeat_s = self._settings.heartbeat_ms / 1000
         loop = asyncio.get_running_loop()
-        last_s = loop.time()
         while True:
             message = await pubsub.get_message(timeout=heartbeat_s)
-            now_s = loop.time()
+            silent_s = loop.time() - self._heard_s
             if message is not None:
-                last_s = now_s
+                self._heard_s = loop.time()
                 self._hear(message)
-            elif now_s - last_s >= self._settings.heartbeat_timeout_ms / 1000:
-                raise ConnectionError(f"nothing heard on the link for {now_s - last_s:.1f} s")
+            elif silent_s >= self._settings.heartbeat_timeout_ms / 1000:
+                raise ConnectionError(f"nothing heard on the link for {silent_s:.1f} s")
             else:
                 await pubsub.ping()
 

@@ -11,7 +11,8 @@ arrival.
     not linked    Redis is passed over, and every entry older than a heartbeat is checked
     no truth      Redis serves, for a heartbeat at a time
 
-An entry that no level can check is served as it is; an outage never turns into an absence.
+An entry that no level can check is served as it is; an outage never turns into an absence. Such
+answers are counted, and `staleness_ms` says since when there can be any.
 """
 
 import asyncio
@@ -80,9 +81,28 @@ class Programs:
         self._gaps = 0
         self._distrust_ms = 2 * 1000 * record_ttl_s  # twice: what was on its way expires a little later
         self._trusted_from_ms = 0
+        self._stale_since_ms = clock_ms()
+        self._unchecked_until_ms = 0
+        self._stale_answers = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def linked(self) -> bool:
+        """Whether invalidations arrive."""
+        return self._linked
+
+    @property
+    def staleness_ms(self) -> int:
+        """How long ago core data was last known to be fresh: 0 while it is, and never less than how
+        much older than the truth an answer can be now."""
+        return 0 if self._is_fresh() else max(0, self._clock_ms() - self._stale_since_ms)
+
+    @property
+    def stale_answers(self) -> int:
+        """How often an entry was served that no level could check."""
+        return self._stale_answers
 
     async def get(self, program_id: str) -> Program:
         """The program, as new as promised above.
@@ -102,8 +122,11 @@ class Programs:
         """
         entry = self._entries.get(program_id)
         if entry is None or not self._servable(program_id, entry):
-            return (await self._checked(program_id, entry)).record
-        self._entries.move_to_end(program_id)
+            entry = await self._checked(program_id, entry)
+        else:
+            self._entries.move_to_end(program_id)
+        if entry.spared_until_ms:
+            self._stale_answers += 1
         return entry.record
 
     def apply(self, program_id: str, record: Record) -> None:
@@ -123,11 +146,12 @@ class Programs:
 
     def link_up(self) -> None:
         """Invalidations arrive from now on; any number may have been missed before."""
-        self._linked = True
         self._gap()
+        self._linked = True
 
-    def link_down(self) -> None:
-        """Invalidations may not arrive."""
+    def link_down(self, *, silent_ms: int = 0) -> None:
+        """Invalidations may not arrive, and may not have for `silent_ms`."""
+        self._stale_from(self._clock_ms() - silent_ms)
         self._linked = False
 
     def message_missed(self) -> None:
@@ -147,8 +171,16 @@ class Programs:
             read.cancel()
         await asyncio.gather(*self._reads.values(), return_exceptions=True)
 
+    def _is_fresh(self) -> bool:
+        return self._linked and self._clock_ms() >= self._unchecked_until_ms
+
+    def _stale_from(self, now_ms: int) -> None:
+        if self._is_fresh():
+            self._stale_since_ms = now_ms
+
     def _gap(self) -> None:
         self._gaps += 1
+        self._stale_from(self._clock_ms())
         self._trusted_from_ms = self._clock_ms() + self._distrust_ms
 
     def _servable(self, program_id: str, entry: Entry) -> bool:
@@ -172,8 +204,7 @@ class Programs:
         except CoreDataUnavailableError:
             if held is None or held.record.program is None:
                 raise
-            held.spared_until_ms = self._clock_ms() + self._settings.heartbeat_ms
-            return held
+            return self._spare(held)
 
     def _reading(self, program_id: str) -> "asyncio.Task[Entry]":
         """The one read of this program under way."""
@@ -210,8 +241,11 @@ class Programs:
         record = await self._cache.read(program_id) if self._linked else None
         if record is None:
             raise CoreDataUnavailableError("DynamoDB does not answer, and Redis has no copy")
-        entry = self._take(program_id, record, _UNCHECKED)
-        entry.spared_until_ms = entry.checked_ms + self._settings.heartbeat_ms
+        return self._spare(self._take(program_id, record, _UNCHECKED))
+
+    def _spare(self, entry: Entry) -> Entry:
+        entry.spared_until_ms = self._clock_ms() + self._settings.heartbeat_ms
+        self._unchecked_until_ms = entry.spared_until_ms
         return entry
 
     def _take(self, program_id: str, read: Record | None, gaps: int) -> Entry:

@@ -24,6 +24,7 @@ from tracker.events import EventMaker
 from tracker.intake import Intake
 from tracker.limits import Limits
 from tracker.link import Link
+from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.settings import TrackerSettings
 from tracker.totals import TotalsReader
@@ -44,7 +45,7 @@ class Services:
     settings: TrackerSettings
     intake: Intake
     programs: Programs
-    tracking: Tracking
+    tracking: CountedTracking
     catalog: Catalog
     totals: TotalsReader
     changes: Changes
@@ -89,7 +90,7 @@ def make_tracking(
     settings: TrackerSettings,
     *,
     clock_ms: Callable[[], int],
-) -> Tracking:
+) -> CountedTracking:
     """The way that every event takes, with the limits and the secret of `settings`."""
     secret = settings.secret.encode()
     if not secret:
@@ -102,7 +103,7 @@ def make_tracking(
         clock_ms=clock_ms,
     )
     maker = EventMaker(UserAgents(remembered=settings.user_agents_max), VisitorHashes(secret))
-    return Tracking(programs, intake, limits, maker, clock_ms=clock_ms)
+    return CountedTracking(Tracking(programs, intake, limits, maker, clock_ms=clock_ms))
 
 
 def restart_waits_s() -> Iterator[float]:

@@ -20,7 +20,7 @@ from tracker.app import create_app
 from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
-from tracker.intake import Intake
+from tracker.intake import Intake, Lane
 from tracker.programs import Programs
 from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
@@ -39,6 +39,8 @@ class FakeIntake:
         self.acks: list[Acknowledgement | None] = []
         self.refusals: dict[str, TrackerError] = {}
         self.accepting = True
+        self.buffered_bytes = 0
+        self.lanes: list[Lane] = []
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
         (error,) = await self.send_all([event], acks=[ack])

@@ -23,6 +23,7 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[object] = asyncio.Queue()
+        self.silent_ms = 0
 
     def apply(self, program_id: str, record: Record) -> None:
         self.heard.put_nowait((program_id, record))
@@ -33,7 +34,8 @@ class Ear:
     def link_up(self) -> None:
         self.heard.put_nowait("up")
 
-    def link_down(self) -> None:
+    def link_down(self, *, silent_ms: int = 0) -> None:
+        self.silent_ms = silent_ms
         self.heard.put_nowait("down")
 
     def message_missed(self) -> None:
@@ -131,6 +133,7 @@ async def test_a_server_that_stalls_is_a_lost_link(redis: Redis, settings: Track
         await redis.client_pause(5 * settings.heartbeat_timeout_ms)
 
         assert await ear.next() == "down"
+        assert ear.silent_ms >= settings.heartbeat_timeout_ms
         with pytest.raises(UnavailableError):
             await task
         await redis.ping()

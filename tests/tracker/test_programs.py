@@ -374,3 +374,40 @@ async def test_closing_ends_reads_under_way(bench: Bench) -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_core_data_is_fresh_while_linked_and_stale_from_when_the_link_was_last_heard(
+    bench: Bench,
+) -> None:
+    fresh = bench.programs.staleness_ms
+    bench.programs.link_down(silent_ms=300)
+    bench.clock.now_ms += 100
+    bench.programs.link_down()
+    stale = bench.programs.staleness_ms
+    bench.programs.link_up()
+
+    assert (fresh, stale, bench.programs.staleness_ms) == (0, 400, 0)
+
+
+async def test_core_data_is_stale_until_a_first_link(clock: Clock) -> None:
+    bench = Bench(clock)
+    clock.now_ms += 100
+
+    assert bench.programs.staleness_ms == 100
+
+
+async def test_a_link_that_is_back_makes_nothing_fresh_that_cannot_be_checked(bench: Bench) -> None:
+    await bench.name()
+    bench.programs.link_down()
+    bench.programs.link_up()
+    bench.truth.down = bench.cache.down = True
+    bench.clock.now_ms += 100
+
+    await bench.name()
+    stale = bench.programs.staleness_ms
+    bench.truth.down = False
+    bench.clock.now_ms += SETTINGS.heartbeat_ms
+    await bench.name()
+
+    assert (stale, bench.programs.staleness_ms) == (100, 0)
+    assert bench.programs.stale_answers == 1

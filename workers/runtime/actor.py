@@ -62,10 +62,16 @@ class Actor(Generic[Message, Reply]):
     def __init__(self, bound: Bound) -> None:
         self._bound = bound
         self._waiting: deque[Envelope[Message, Reply]] = deque()
+        self._in_hand = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+
+    @property
+    def held(self) -> int:
+        """How many messages wait or are in hand."""
+        return len(self._waiting) + self._in_hand
 
     async def receive(self, batch: list[Envelope[Message, Reply]]) -> None:
         """Handles `batch` and settles its envelopes. What it raises fails all that are not settled."""
@@ -114,6 +120,7 @@ class Actor(Generic[Message, Reply]):
 
     async def _handle(self, batch: list[Envelope[Message, Reply]]) -> None:
         wanted = [envelope for envelope in batch if not envelope.abandoned]
+        self._in_hand = len(batch)
         try:
             if wanted:
                 await self.receive(wanted)
@@ -123,6 +130,7 @@ class Actor(Generic[Message, Reply]):
                 envelope.fail(failure)
             raise
         finally:
+            self._in_hand = 0
             self._bound.release(sum(envelope.weight for envelope in batch))
             if not self._waiting:
                 self._idle.set()

@@ -116,6 +116,21 @@ async def test_weights_count_until_their_batch_is_handled() -> None:
         actor.tell("b", weight=5)
 
 
+async def test_what_waits_and_what_is_in_hand_is_held() -> None:
+    actor = Echo()
+    actor.open.clear()
+
+    async with running(actor.run):
+        actor.tell("a")
+        await actor.received.wait()
+        actor.tell("b")
+        held = actor.held
+        actor.open.set()
+        await actor.drained()
+
+    assert (held, actor.held) == (2, 0)
+
+
 async def test_a_bound_is_shared_and_takes_nothing_where_it_refuses() -> None:
     bound = Bound(10)
     first, second = Echo(bound), Echo(bound)
