@@ -12,10 +12,10 @@ LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --pyth
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults sabotage synth deploy bootstrap destroy check lock
+.PHONY: help setup run demo test faults sabotage coldstart synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(INSTALLED) ## create .venv with everything the other verbs need
 	@:
@@ -34,6 +34,9 @@ faults: $(INSTALLED) ## break things under load and audit what was promised (ARG
 
 sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices
 	@$(BIN)/python -m tests.sabotage
+
+coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothing to their first answer
+	@$(BIN)/python -m pytest -q -s -m bench tests/lambdas/test_coldstart.py
 
 synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
 	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)

@@ -3,6 +3,8 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from threading import Lock
 from typing import Any, Protocol
 
 import msgspec
@@ -46,6 +48,21 @@ class Bucket(Protocol):
     """The part of an S3 client that poison takes."""
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> object: ...
+
+
+class LateBucket:
+    """A Bucket whose client is made when it is first used, which most function environments never do: making
+    it takes longer than the other clients together.
+    """
+
+    def __init__(self, connect: Callable[[], Bucket]) -> None:
+        self._connect = cache(connect)
+        self._connecting = Lock()
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> object:
+        with self._connecting:
+            s3 = self._connect()
+        return s3.put_object(Bucket=Bucket, Key=Key, Body=Body, ContentType=ContentType)
 
 
 class Poison(msgspec.Struct, frozen=True):

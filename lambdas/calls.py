@@ -4,10 +4,11 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
 
 IN_FLIGHT = 8
 CONNECTIONS = 8 * IN_FLIGHT
@@ -29,8 +30,12 @@ Answered = TypeVar("Answered")
 
 
 def aws_client(service: str, region: str) -> Any:
-    """A low-level client, safe to share between threads. Its endpoint comes from AWS_ENDPOINT_URL."""
-    return boto3.client(service, region_name=region, config=CONFIG)
+    """A low-level client, safe to share between threads. Its endpoint comes from AWS_ENDPOINT_URL.
+
+    To be called by one thread at a time. The client is what boto3.client gives; what boto3 imports besides,
+    resources and transfers, would only lengthen the cold start.
+    """
+    return _session().create_client(service, region_name=region, config=CONFIG)
 
 
 def in_flight(call: Callable[[T], Answered], items: Sequence[T]) -> Iterator[Answered]:
@@ -63,3 +68,8 @@ def until_done(call: Callable[[list[T]], list[T]], items: list[T], pauses_s: Seq
 def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
     """The items in their order, at most `size` in each chunk."""
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+@cache
+def _session() -> Session:
+    return Session()

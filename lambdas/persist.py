@@ -4,7 +4,7 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from lambdas.batch import (
     Answer,
     Bucket,
     FailedEvents,
+    LateBucket,
     Poison,
     Record,
     answer,
@@ -148,7 +149,8 @@ def compose() -> Persist:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(PersistSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
-    dynamodb, kinesis, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis", "s3"))
+    dynamodb, kinesis = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis"))
+    s3 = LateBucket(partial(aws_client, "s3", settings.region))
     return Persist(dynamodb=dynamodb, kinesis=kinesis, s3=s3, settings=settings)
 
 

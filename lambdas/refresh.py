@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import Any, Literal, Protocol, assert_never
 
@@ -19,6 +19,7 @@ from lambdas.batch import (
     Answer,
     Bucket,
     FailedEvents,
+    LateBucket,
     Poison,
     Record,
     answer,
@@ -185,7 +186,8 @@ def compose() -> Refresh:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(RefreshSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
-    dynamodb, s3 = (aws_client(each, settings.region) for each in ("dynamodb", "s3"))
+    dynamodb = aws_client("dynamodb", settings.region)
+    s3 = LateBucket(partial(aws_client, "s3", settings.region))
     redis_cache = RedisCache(redis_client(with_password(settings).redis_url))
     return Refresh(dynamodb=dynamodb, cache=redis_cache, s3=s3, settings=settings)
 

@@ -1,38 +1,20 @@
-import json
+import time
 from typing import Any
 
 import msgspec
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from lambdas.batch import FailedEvents, Poison, Record, answer, decode_batch
+from lambdas.batch import FailedEvents, LateBucket, Poison, Record, answer, decode_batch
+from lambdas.calls import IN_FLIGHT
 from schemas.errors import EventError, FrameError
 from schemas.failures import FailedRecord, decode_failed
 from tests.lambdas.memory import Killed, MemoryBucket, Steps, client_error
+from tests.lambdas.recorded import RECORDED
 from tests.lambdas.world import Shard
 
-RECORDED = json.loads("""
-{
-    "Records": [
-        {
-            "kinesis": {
-                "kinesisSchemaVersion": "1.0",
-                "partitionKey": "1",
-                "sequenceNumber": "49590338271490256608559692538361571095921575989136588898",
-                "data": "SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",
-                "approximateArrivalTimestamp": 1545084650.987
-            },
-            "eventSource": "aws:kinesis",
-            "eventVersion": "1.0",
-            "eventID": "shardId-000000000006:49590338271490256608559692538361571095921575989136588898",
-            "eventName": "aws:kinesis:record",
-            "invokeIdentityArn": "arn:aws:iam::123456789012:role/lambda-role",
-            "awsRegion": "us-east-2",
-            "eventSourceARN": "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"
-        }
-    ]
-}
-""")
+CONNECTING_S = 0.05
+"""So long that every thread comes by meanwhile."""
 
 
 def recorded(**kinesis: Any) -> dict[str, Any]:
@@ -144,3 +126,21 @@ def test_a_kill_while_poison_is_set_aside_is_not_caught(shard: Shard) -> None:
 
     with pytest.raises(Killed):
         FailedEvents(MemoryBucket(steps), "failed").set_aside_all(poisons)
+
+
+def test_a_late_bucket_is_connected_to_at_its_first_use_and_only_once(shard: Shard) -> None:
+    bucket, connections = MemoryBucket(Steps()), list[MemoryBucket]()
+
+    def connect() -> MemoryBucket:
+        time.sleep(CONNECTING_S)
+        connections.append(bucket)
+        return bucket
+
+    store = FailedEvents(LateBucket(connect), "failed")
+    poisons = [Poison(shard.record(b""), FrameError("unreadable"), b"") for _ in range(IN_FLIGHT)]
+    assert connections == []
+
+    assert store.set_aside_all(poisons) == []
+
+    assert len(bucket.objects) == IN_FLIGHT
+    assert connections == [bucket]
