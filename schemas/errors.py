@@ -49,7 +49,7 @@ class TrackerError(Exception):
 
     status: ClassVar[int] = 500
     reason: ClassVar[str] = "internal_error"
-    retry_after_s: int | None = None
+    retry_after_s: ClassVar[int | None] = None
 
 
 class RequestError(TrackerError):
@@ -152,10 +152,7 @@ class RateLimitedError(TrackerError):
 
     status = 429
     reason = "rate_limited"
-
-    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
+    retry_after_s = 1
 
 
 class UnavailableError(TrackerError):

@@ -1,19 +1,12 @@
 """Rate limits: how many events a second a task takes, of a program and of a client address."""
 
-import math
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from schemas.errors import RateLimitedError
 from schemas.programs import Program
 from tracker.addresses import Address, subscriber
-
-_SAID = {
-    "address": "client address",
-    "program": "program",
-    "program_address": "client address to the program",
-}
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -27,15 +20,12 @@ class Bucket:
         self._tokens = float(rate_per_s)
         self._at_ms = now_ms
 
-    def wait_s(self, rate_per_s: int, now_ms: int) -> float:
-        """Takes in what came back since, and says how long until there is a token: 0 is now.
-
-        While the clock goes back, nothing comes back.
-        """
+    def has_token(self, rate_per_s: int, now_ms: int) -> bool:
+        """Takes in what came back since it was last asked. While the clock goes back, nothing does."""
         came_back = max(0, now_ms - self._at_ms) * rate_per_s / 1000
         self._tokens = min(float(rate_per_s), self._tokens + came_back)
         self._at_ms = now_ms
-        return max(0.0, (1 - self._tokens) / rate_per_s)
+        return self._tokens >= 1
 
     def take(self) -> None:
         self._tokens -= 1
@@ -60,9 +50,9 @@ class Buckets(Generic[Key]):
 
 
 class Limit(NamedTuple):
-    """One that an event has to pass."""
+    """One that an event has to pass; `of` says whose."""
 
-    name: str
+    of: str
     bucket: Bucket
     rate_per_s: int
 
@@ -71,7 +61,6 @@ class Limits:
     """Refuses events past a rate: a task's own, so that N tasks take N times as many.
 
     An event that is refused takes no token, so a sender that goes on too fast still gets its rate.
-    `refused` counts by limit: `address` (any program's), `program`, `program_address`.
     """
 
     def __init__(
@@ -82,7 +71,6 @@ class Limits:
         programs_max: int,
         clock_ms: Callable[[], int],
     ) -> None:
-        self.refused: Counter[str] = Counter()
         self._address_per_s = address_per_s
         self._addresses: Buckets[tuple[str, Address]] = Buckets(most=addresses_max)
         self._programs: Buckets[str] = Buckets(most=programs_max)
@@ -95,33 +83,28 @@ class Limits:
     def admit(self, address: Address | None) -> None:
         """One event of this address, whatever its program. Raises RateLimitedError."""
         now_ms = self._clock_ms()
-        self._take([*self._of_address("address", "", address, self._address_per_s, now_ms)], now_ms)
+        self._take([*self._of_address("client address", "", address, self._address_per_s, now_ms)], now_ms)
 
     def admit_to(self, program: Program, address: Address | None) -> None:
         """One event of this address for this program. Raises RateLimitedError."""
         now_ms = self._clock_ms()
         rate, key = program.rate_per_address_per_s, program.program_id
-        limits = [*self._of_address("program_address", key, address, rate, now_ms)]
+        limits = [*self._of_address("client address to the program", key, address, rate, now_ms)]
         if program.rate_per_s is not None:
             bucket = self._programs.get(key, program.rate_per_s, now_ms)
             limits.append(Limit("program", bucket, program.rate_per_s))
         self._take(limits, now_ms)
 
     def _of_address(
-        self, name: str, program_id: str, address: Address | None, rate_per_s: int | None, now_ms: int
+        self, of: str, program_id: str, address: Address | None, rate_per_s: int | None, now_ms: int
     ) -> Iterator[Limit]:
         if address is not None and rate_per_s is not None:
             bucket = self._addresses.get((program_id, subscriber(address)), rate_per_s, now_ms)
-            yield Limit(name, bucket, rate_per_s)
+            yield Limit(of, bucket, rate_per_s)
 
     def _take(self, limits: list[Limit], now_ms: int) -> None:
         for limit in limits:
-            wait_s = limit.bucket.wait_s(limit.rate_per_s, now_ms)
-            if wait_s > 0:
-                self.refused[limit.name] += 1
-                raise RateLimitedError(
-                    f"more than {limit.rate_per_s} events a second of this {_SAID[limit.name]}",
-                    retry_after_s=math.ceil(wait_s),
-                )
+            if not limit.bucket.has_token(limit.rate_per_s, now_ms):
+                raise RateLimitedError(f"more than {limit.rate_per_s} events a second of this {limit.of}")
         for limit in limits:
             limit.bucket.take()

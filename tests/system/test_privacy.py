@@ -95,7 +95,15 @@ def pixel(
     return client.get(f"/pixel/{program_id}.gif?messageId={message_id}", headers=headers | cookie)
 
 
-WAYS_IN: dict[str, Send] = {"get": get, "post": post, "batch": batch, "pixel": pixel}
+def beacon(
+    client: httpx.Client, program_id: str, message_id: str, person: Person, headers: dict[str, str]
+) -> httpx.Response:
+    item = {"programId": program_id, "messageId": message_id, "visitor": person.visitor}
+    page = {"origin": "https://news.example", "content-type": "text/plain;charset=UTF-8"}
+    return client.post("/beacon", content=msgspec.json.encode([item]), headers=headers | page)
+
+
+WAYS_IN: dict[str, Send] = {"get": get, "post": post, "batch": batch, "pixel": pixel, "beacon": beacon}
 CASES = {case: Person(number) for number, case in enumerate(product(POLICIES, SIGNALS, WAYS_IN))}
 
 
