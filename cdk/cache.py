@@ -1,6 +1,5 @@
 """Redis: a replication group over two zones or more, with TLS and a password, for our services only."""
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_elasticache as elasticache
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -37,7 +36,6 @@ class Cache(Construct):
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 exclude_punctuation=True, password_length=PASSWORD_LENGTH
             ),
-            removal_policy=RemovalPolicy.DESTROY,
         )
         accept(
             self.password,

@@ -21,19 +21,20 @@ class Storage(Construct):
         super().__init__(scope, id)
         self._profile = profile
         self._removal = removal_policy(profile)
-        self.events = self._table("Events", config.events)
-        self.totals = self._table("Totals", config.totals)
-        self.programs = self._table("Programs", config.programs)
-        self.leases = self._table("Leases", config.leases)
+        tables = {table: self._table(table) for table in config.tables}
+        self.events = tables[config.events]
+        self.totals = tables[config.totals]
+        self.programs = tables[config.programs]
+        self.leases = tables[config.leases]
         self.logs = self._bucket("Logs", kept_days=profile.logs_days)
         accept(self.logs, "AwsSolutions-S1", "This bucket holds the access logs of the others.")
         self.failed_events = self._failed_events()
 
-    def _table(self, id: str, table: Table) -> dynamodb.Table:
+    def _table(self, table: Table) -> dynamodb.Table:
         partition, sort = table.key
         return dynamodb.Table(
             self,
-            id,
+            table.name.removeprefix("tracker-").capitalize(),
             partition_key=_attribute(partition),
             sort_key=_attribute(sort) if sort else None,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,

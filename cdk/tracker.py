@@ -2,7 +2,6 @@
 
 import math
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -19,16 +18,24 @@ from tracker.settings import TrackerSettings
 
 ALIVE = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{TRACKER_PORT}/health/live', timeout=4)"
 STOP_MARGIN_MS = 5_000
+SECRET_LENGTH = 48
 
 
 class Tracker(Construct):
-    """The service, its entrance, and the token that its admin routes ask for: deployed, one always is set."""
+    """The service, its entrance, and its secrets: deployed, admin routes always ask for their token."""
 
     def __init__(self, scope: Construct, id: str, *, on: Foundation, cluster: ecs.ICluster) -> None:
         super().__init__(scope, id)
         profile = on.deployment.tracker
         settings = _settings(on)
-        self.admin_token = self._admin_token()
+        self.admin_token = self._secret(
+            "AdminToken",
+            why_kept="Whoever holds the token must be told of a new one, which takes effect by a deployment.",
+        )
+        self._key = self._secret(
+            "Key",
+            why_kept="What was signed with it, and the hashes of visitors, would be worth nothing.",
+        )
         self.fargate = FargateService(
             self,
             "Tracker",
@@ -65,6 +72,7 @@ class Tracker(Construct):
             settings=settings,
             secrets={
                 "admin_token": ecs.Secret.from_secrets_manager(self.admin_token),
+                "secret": ecs.Secret.from_secrets_manager(self._key),
                 "redis_password": ecs.Secret.from_secrets_manager(on.cache.password),
             },
             health=["python", "-c", ALIVE],
@@ -79,21 +87,17 @@ class Tracker(Construct):
         storage.programs.grant(role, "dynamodb:GetItem", "dynamodb:Scan")
         storage.totals.grant(role, "dynamodb:Query")
 
-    def _admin_token(self) -> secretsmanager.Secret:
-        token = secretsmanager.Secret(
+    def _secret(self, id: str, *, why_kept: str) -> secretsmanager.Secret:
+        """Random text that AWS makes and keeps; it is not changed by a timer."""
+        secret = secretsmanager.Secret(
             self,
-            "AdminToken",
+            id,
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                exclude_punctuation=True, password_length=40
+                exclude_punctuation=True, password_length=SECRET_LENGTH
             ),
-            removal_policy=RemovalPolicy.DESTROY,
         )
-        accept(
-            token,
-            "AwsSolutions-SMG4",
-            "Whoever holds the token must be told of a new one, which takes effect by a deployment.",
-        )
-        return token
+        accept(secret, "AwsSolutions-SMG4", why_kept)
+        return secret
 
 
 def _settings(on: Foundation) -> TrackerSettings:
@@ -111,6 +115,7 @@ def _settings(on: Foundation) -> TrackerSettings:
         host="0.0.0.0",
         port=TRACKER_PORT,
         ack=on.deployment.tracker.acknowledgement,
+        proxy_hops=1,
         keys_per_shard=on.deployment.persist.source.parallelization_factor,
     )
 

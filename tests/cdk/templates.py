@@ -1,12 +1,18 @@
 """CloudFormation templates as JSON, and what their references come to across stacks."""
 
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-ACCOUNT = "123456789012"
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::URLSuffix": "amazonaws.com",
+}
 Properties = dict[str, Any]
 
 
@@ -36,31 +42,41 @@ class Assembly:
 
     def one(self, kind: str, named: str = "") -> Properties:
         """The properties of the one resource of a type that has this in its logical id."""
-        found = [name for name in self.resources(kind) if named in name]
-        assert len(found) == 1, f"{kind} {named}: {found}"
-        properties: Properties = self.resources(kind)[found[0]]["Properties"]
+        properties: Properties = self.resources(kind)[self._only(kind, named)]["Properties"]
         return properties
+
+    def logical_id(self, kind: str, named: str = "") -> str:
+        """Of the one resource of a type that has this in it."""
+        return self._only(kind, named).partition("/")[2]
+
+    def asset_images(self, stack: str) -> list[Properties]:
+        """What the images of a stack are built from."""
+        (path,) = self.folder.glob(f"*-{stack}.assets.json")
+        return [each["source"] for each in json.loads(path.read_text())["dockerImages"].values()]
 
     def resolved(self, value: Any) -> Any:
         """What a property comes to: text, where each resource is its logical id."""
         match value:
             case {"Ref": name}:
-                return self._pseudo(name)
+                return PSEUDO.get(name, name)
             case {"Fn::GetAtt": [name, attribute]}:
                 return name if attribute == "Arn" else f"{name}.{attribute}"
             case {"Fn::ImportValue": export}:
                 return self.resolved(self._exports()[export])
             case {"Fn::Join": [glue, parts]}:
                 return glue.join(str(self.resolved(part)) for part in parts)
+            case {"Fn::Sub": text}:
+                return re.sub(r"\$\{([^}]+)\}", lambda found: PSEUDO[found[1]], text)
             case dict():
                 return {key: self.resolved(each) for key, each in value.items()}
             case list():
                 return [self.resolved(each) for each in value]
         return value
 
-    def _pseudo(self, name: str) -> str:
-        known = {"AWS::Partition": "aws", "AWS::AccountId": ACCOUNT, "AWS::URLSuffix": "amazonaws.com"}
-        return known.get(name, name)
+    def _only(self, kind: str, named: str) -> str:
+        found = [name for name in self.resources(kind) if named in name]
+        assert len(found) == 1, f"{kind} {named}: {found}"
+        return found[0]
 
     def _exports(self) -> dict[str, Any]:
         return {
