@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -54,13 +56,19 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint of a stand-in for Kinesis, DynamoDB and S3 that lives as long as the test session."""
-    folder = tmp_path_factory.mktemp("ministack")
+    with running_ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@contextmanager
+def running_ministack(folder: Path, **variables: str) -> Iterator[str]:
+    """The endpoint of a MiniStack; `variables` change how it is set up."""
     port = _free_port()
-    variables = MINISTACK_VARIABLES | {"GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
+    places = {"GATEWAY_PORT": str(port), "TMPDIR": str(folder)}
     with (folder / "ministack.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
-            env=os.environ | variables,
+            env=os.environ | MINISTACK_VARIABLES | places | variables,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
