@@ -1,14 +1,16 @@
-"""What is kept: the tables, the bucket of what failed, and the bucket of access logs."""
+"""What is kept: tables, the key, the bucket of what failed, and the bucket of access logs."""
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk import profiles
 from cdk.config import Config, Table
 from cdk.review import accept
+from cdk.secret import generated_secret
 
 FAILED_EVENTS_METRICS = "all"
 """The id of the bucket's request metrics: each object put there is a failure to look at."""
@@ -26,6 +28,7 @@ class Storage(Construct):
         self.totals = tables[config.totals]
         self.programs = tables[config.programs]
         self.leases = tables[config.leases]
+        self.key = self._key()
         self.logs = self._bucket("Logs", kept_days=profile.logs_days)
         accept(self.logs, "AwsSolutions-S1", "This bucket holds the access logs of the others.")
         self.failed_events = self._failed_events()
@@ -46,6 +49,16 @@ class Storage(Construct):
             deletion_protection=self._profile.retain,
             removal_policy=self._removal,
         )
+
+    def _key(self) -> secretsmanager.Secret:
+        """What salts and the programs' keys are derived from: lost, nothing that was signed is taken."""
+        key = generated_secret(self, "Key", removal_policy=self._removal)
+        accept(
+            key,
+            "AwsSolutions-SMG4",
+            "A new one would void all that was signed; a program gets a new key by key_version.",
+        )
+        return key
 
     def _failed_events(self) -> s3.Bucket:
         bucket = self._bucket(

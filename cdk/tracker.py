@@ -12,13 +12,13 @@ from cdk.foundation import Foundation
 from cdk.images import container_image
 from cdk.network import REDIS_PORT, TRACKER_PORT
 from cdk.review import accept
+from cdk.secret import generated_secret
 from cdk.storage import Storage
 from cdk.streams import Streams
 from tracker.settings import TrackerSettings
 
 ALIVE = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{TRACKER_PORT}/health/live', timeout=4)"
 STOP_MARGIN_MS = 5_000
-SECRET_LENGTH = 48
 
 
 class Tracker(Construct):
@@ -28,14 +28,7 @@ class Tracker(Construct):
         super().__init__(scope, id)
         profile = on.deployment.tracker
         settings = _settings(on)
-        self.admin_token = self._secret(
-            "AdminToken",
-            why_kept="Whoever holds the token must be told of a new one, which takes effect by a deployment.",
-        )
-        self._key = self._secret(
-            "Key",
-            why_kept="What was signed with it, and the hashes of visitors, would be worth nothing.",
-        )
+        self.admin_token = self._admin_token()
         self.fargate = FargateService(
             self,
             "Tracker",
@@ -72,7 +65,7 @@ class Tracker(Construct):
             settings=settings,
             secrets={
                 "admin_token": ecs.Secret.from_secrets_manager(self.admin_token),
-                "secret": ecs.Secret.from_secrets_manager(self._key),
+                "secret": ecs.Secret.from_secrets_manager(on.storage.key),
                 "redis_password": ecs.Secret.from_secrets_manager(on.cache.password),
             },
             health=["python", "-c", ALIVE],
@@ -87,17 +80,14 @@ class Tracker(Construct):
         storage.programs.grant(role, "dynamodb:GetItem", "dynamodb:Scan")
         storage.totals.grant(role, "dynamodb:Query")
 
-    def _secret(self, id: str, *, why_kept: str) -> secretsmanager.Secret:
-        """Random text that AWS makes and keeps; it is not changed by a timer."""
-        secret = secretsmanager.Secret(
-            self,
-            id,
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                exclude_punctuation=True, password_length=SECRET_LENGTH
-            ),
+    def _admin_token(self) -> secretsmanager.Secret:
+        token = generated_secret(self, "AdminToken")
+        accept(
+            token,
+            "AwsSolutions-SMG4",
+            "Whoever holds the token must be told of a new one; tasks read it as they start.",
         )
-        accept(secret, "AwsSolutions-SMG4", why_kept)
-        return secret
+        return token
 
 
 def _settings(on: Foundation) -> TrackerSettings:

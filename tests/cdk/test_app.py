@@ -17,6 +17,7 @@ DATA = {
     "AWS::Kinesis::Stream",
     "AWS::S3::Bucket",
     "AWS::S3::BucketPolicy",
+    "AWS::SecretsManager::Secret",
 }
 ROOT = Path(__file__).resolve().parents[2]
 """Where .cfnlintrc.yaml is."""

@@ -103,7 +103,7 @@ PLATFORM: dict[str, set[Need]] = {
     | {
         (f"secretsmanager:{action}", f"secret {secret}")
         for action in ("DescribeSecret", "GetSecretValue")
-        for secret in ("AdminToken", "TrackerKey", "CachePassword")
+        for secret in ("AdminToken", "StorageKey", "CachePassword")
     },
     "WorkersStart": IMAGES | logging_to("WorkersLog"),
 }
@@ -126,7 +126,7 @@ KINDS = {
     "table": ("AWS::DynamoDB::Table", ("Events", "Totals", "Programs", "Leases")),
     "stream": ("AWS::Kinesis::Stream", ("Events", "Updates")),
     "bucket": ("AWS::S3::Bucket", ("FailedEvents", "StorageLogs")),
-    "secret": ("AWS::SecretsManager::Secret", ("AdminToken", "TrackerKey", "CachePassword")),
+    "secret": ("AWS::SecretsManager::Secret", ("AdminToken", "StorageKey", "CachePassword")),
     "log": ("AWS::Logs::LogGroup", ("PersistLog", "RefreshLog", "TrackerLog", "WorkersLog")),
 }
 REPOSITORIES = ("tracker", "workers")
