@@ -27,6 +27,7 @@ TrackerError                        500  internal_error
 │   ├── FrameError                  500  bad_frame
 │   ├── EventError                  500  bad_event
 │   └── UpdateError                 500  bad_update
+├── NotConfiguredError              501  not_configured
 ├── AgentError                      500  agent_failed            (the code of a stream agent is at fault)
 └── SettingsError                   500  bad_settings
 """
@@ -197,6 +198,13 @@ class LeaseLostError(UnavailableError):
     """The shard is someone else's by now: nothing of it can be committed here any more."""
 
     reason = "lease_lost"
+
+
+class NotConfiguredError(TrackerError):
+    """What was asked for needs a setting that this deployment does not have."""
+
+    status = 501
+    reason = "not_configured"
 
 
 class PoisonError(TrackerError):

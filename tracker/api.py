@@ -7,10 +7,14 @@ from schemas.errors import (
     BufferFullError,
     CoreDataUnavailableError,
     DrainingError,
+    ExpiredSignatureError,
     NotAcknowledgedError,
+    NotConfiguredError,
     OriginError,
     ProgramNotFoundError,
     RateLimitedError,
+    SignatureError,
+    UnsupportedMediaTypeError,
     UpdateStreamUnavailableError,
 )
 from schemas.programs import Program, Totals
@@ -19,9 +23,11 @@ from tracker.changes import Change
 from tracker.openapi import PROGRAM_ID, Answer, Body, Errors, Operation
 from tracker.requests import EventRequest
 from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
+from tracker.routes.click import ClickRequest
 from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
 from tracker.routes.health import HealthAnswer
-from tracker.routes.programs import ChangeQuery, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
+from tracker.routes.postback import PostbackAnswer, PostbackRequest
+from tracker.routes.programs import ChangeQuery, KeyAnswer, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
 
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
@@ -111,7 +117,22 @@ _IMAGE = Answer(
     media_type="image/gif",
     headers={"X-Outcome": "`accepted`, or the `reason` why the event does not count or was not taken"},
 )
+_OUTCOME = {"X-Outcome": "`accepted`, `no_destination`, or the `reason` as of an image"}
+_POSTBACK = PostbackAnswer(
+    program_id=PROGRAM_ID,
+    transaction="order-1",
+    message_id=UUID("3cf4c7a3-b3f8-545a-a9bc-b97717d99f6e"),
+    valid=True,
+)
+_KEY = KeyAnswer(PROGRAM_ID, 0, "f8fff3ee0af2f50527c1b25c2665d44c1fc2764add3110871ddb9d5e4b1ab1f4")
 _TAGGED = {"ETag": "of the script as it is now"}
+
+_AGAIN_HEADER = {"Retry-After": "seconds after which to load it again"}
+
+
+def _page(meaning: str, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(meaning=f"a page: {meaning}", media_type="text/html", headers=_OUTCOME | (headers or {}))
+
 
 OPERATIONS = (
     Operation(
@@ -222,6 +243,54 @@ OPERATIONS = (
         },
     ),
     Operation(
+        name="getClick",
+        method="GET",
+        path="/click/{programId}",
+        summary="A click, given as a query, that leads to where the program's clicks go",
+        query=ClickRequest(message_id=_MESSAGE_ID, visitor="v1"),
+        answers={
+            404: _page("the program is not known, or its clicks go nowhere now"),
+            302: Answer(
+                meaning="to the program's destination, the signed `url` or the program's fallback",
+                media_type=None,
+                headers=_OUTCOME | {"Location": "with the click's id in it"},
+            ),
+            400: _page("a parameter cannot be read"),
+            403: _page("`url` is not signed with the program's key, or a page that may not asks"),
+            429: _page("over a limit", _AGAIN_HEADER),
+            500: _page("our fault"),
+            501: _page("`url` is given, and this deployment has no secret"),
+            503: _page("not now", _AGAIN_HEADER),
+        },
+        problems=False,
+    ),
+    *(
+        Operation(
+            name=f"{method.lower()}Postback",
+            method=method,
+            path="/postback/{programId}",
+            summary="A conversion that a partner's server reports and signs",
+            query=PostbackRequest(
+                transaction="order-1",
+                timestamp=1_760_000_000,
+                click_id="c1",
+                value=Decimal("9.50"),
+                currency="EUR",
+                signature="IaI1FwRVQoFSg4VDjM6CJ6QOnBDBXpXSvHUl6Btaf-8",
+            ),
+            answers={200: Answer(meaning="durable, stored once", example=_POSTBACK)},
+            errors=(
+                ProgramNotFoundError,
+                SignatureError,
+                ExpiredSignatureError,
+                UnsupportedMediaTypeError,
+                NotConfiguredError,
+                *_TAKING,
+            ),
+        )
+        for method in ("GET", "POST")
+    ),
+    Operation(
         name="getProgram",
         method="GET",
         path="/programs/{programId}",
@@ -237,6 +306,15 @@ OPERATIONS = (
         query=PageQuery(limit=10),
         answers={200: Answer(meaning="a page", example=PageAnswer([_PROGRAM], None))},
         errors=(CoreDataUnavailableError,),
+    ),
+    Operation(
+        name="getProgramKey",
+        method="GET",
+        path="/programs/{programId}/key",
+        summary="The key that the program's partners sign with",
+        answers={200: Answer(meaning="of this version", example=_KEY)},
+        errors=(ProgramNotFoundError, CoreDataUnavailableError, NotConfiguredError),
+        admin=True,
     ),
     Operation(
         name="putProgram",

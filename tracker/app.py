@@ -28,11 +28,13 @@ from tracker.connections import StrictRequest
 from tracker.metrics import registry
 from tracker.routes.beacon import beacon
 from tracker.routes.cache import cache
+from tracker.routes.click import click
 from tracker.routes.document import document
 from tracker.routes.events import events
 from tracker.routes.health import health
 from tracker.routes.metrics import count_answer, metrics
 from tracker.routes.pixel import pixel
+from tracker.routes.postback import postback
 from tracker.routes.programs import programs
 from tracker.routes.script import script
 from tracker.services import Services, open_services
@@ -66,7 +68,8 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app.config.update(_limits(settings))
     app.ctx.draining = False
     app.ctx.answers = Counter()
-    for blueprint in (events, beacon, pixel, script, programs, cache, health, document, metrics):
+    ways_in = (events, beacon, pixel, script, click, postback)
+    for blueprint in (*ways_in, programs, cache, health, document, metrics):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)

@@ -74,16 +74,16 @@ def decode_event(body: bytes, content_type: str | None) -> EventRequest:
     """One event; an empty body is a plain view. Raises MalformedError."""
     if not body:
         return EventRequest()
-    return _decode(_msgpack if _media_type(content_type) in MSGPACK else _json, body)
+    return _decode(_msgpack if media_type(content_type) in MSGPACK else _json, body)
 
 
 def split_batch(body: bytes, content_type: str | None) -> Items:
     """The items of a batch: a JSON or msgpack array, or JSON lines. Raises MalformedError."""
-    media_type = _media_type(content_type)
+    kind = media_type(content_type)
     try:
-        if media_type in MSGPACK:
+        if kind in MSGPACK:
             return Items(_msgpack_items.decode(body), _msgpack)
-        if media_type in NDJSON or (media_type != JSON and body.lstrip()[:1] == b"{"):
+        if kind in NDJSON or (kind != JSON and body.lstrip()[:1] == b"{"):
             return Items([line for line in body.splitlines() if line.strip()], _json)
         return Items(_json_items.decode(body), _json)
     except UNREADABLE as error:
@@ -107,7 +107,8 @@ def _decode(decoder: Decoder, data: bytes | msgspec.Raw) -> EventRequest:
         raise MalformedError(str(error)) from error
 
 
-def _media_type(content_type: str | None) -> str:
+def media_type(content_type: str | None) -> str:
+    """A Content-Type without its parameters, in lower case."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 

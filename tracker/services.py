@@ -27,6 +27,7 @@ from tracker.link import Link
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.settings import TrackerSettings
+from tracker.signatures import Signatures
 from tracker.totals import TotalsReader
 from tracker.tracking import Tracking
 from tracker.updates import Updates
@@ -49,6 +50,7 @@ class Services:
     catalog: Catalog
     totals: TotalsReader
     changes: Changes
+    signatures: Signatures
 
 
 @asynccontextmanager
@@ -81,6 +83,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             catalog=Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms),
             totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
+            signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
         )
 
 

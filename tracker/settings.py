@@ -25,6 +25,9 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     secret: Annotated[str, Meta(min_length=32)] = field(name="TRACKER_SECRET", default="")
     """What keys are derived from: the salts of visitors' hashes, the programs' keys. The same for every
     task. Without it each task makes up salts of its own, and nothing signed is taken."""
+    postback_window_s: Positive = field(name="TRACKER_POSTBACK_WINDOW_S", default=300)
+    """How far from now a postback's timestamp may be: for how long one that was overheard can be sent
+    again, and how wrong a partner's clock may be."""
     proxy_hops: Annotated[int, Meta(ge=0, le=10)] = field(name="TRACKER_PROXY_HOPS", default=0)
     """Proxies of ours that a request passes, each of which appends to X-Forwarded-For."""
     visitor_cookie: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] = field(

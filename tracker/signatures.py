@@ -1,40 +1,59 @@
 """Signatures: what a program's partners sign, and the key they sign it with.
 
 A signature is the HMAC-SHA256 of a text in UTF-8, as base64url without padding (RFC 2104, RFC 4648).
-A program's key is derived from the system's one secret and the key's version, so it is stored nowhere;
-a new version makes a new key (docs/decisions/0012-signatures.md).
+A program's key is derived from the system's secret, so it is stored nowhere; another `key_version` makes
+another key. Links that are out and partners who learn of it late go on with the key of the version
+before, so a rotation breaks nothing, and two shut out a key that leaked (docs/decisions/0016-signatures.md).
 """
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from urllib.parse import quote
 
+from schemas.errors import ExpiredSignatureError, NotConfiguredError, SignatureError
+from schemas.programs import Program
+
 SIGNATURE = "signature"
-"""The parameter that holds a postback's signature, and the only one that it does not cover."""
+"""The parameter that holds a signature; of a postback's parameters the only one that it does not cover."""
 
 
-def program_key(secret: str, program_id: str, version: int) -> str:
-    """The key as its partners are given it. They use these characters, as they are, as HMAC's key."""
-    return sign(secret, f"program-key:v{version}:{program_id}")
+class Signatures:
+    """Programs' keys, and whether something is signed with one.
 
+    Raises NotConfiguredError where there is no secret to derive a key from.
+    """
 
-def valid_keys(secret: str, program_id: str, version: int) -> list[str]:
-    """The key of `version` and the one before: links that are out, and partners who learn of a new key
-    later, go on for one rotation. A key that leaked is shut out by two."""
-    return [program_key(secret, program_id, each) for each in (version, version - 1) if each >= 0]
+    def __init__(self, secret: str, *, window_s: int, clock_ms: Callable[[], int]) -> None:
+        self._secret = secret
+        self._window_s = window_s
+        self._clock_ms = clock_ms
+
+    def key_of(self, program: Program) -> str:
+        """The key as partners are given it. They use these characters, as they are, as HMAC's key."""
+        return self._key(program.program_id, program.key_version)
+
+    def check(self, program: Program, text: str, signature: str) -> None:
+        """Raises SignatureError where `signature` is not that of `text`. Takes as long for any."""
+        versions = (program.key_version, program.key_version - 1)
+        keys = [self._key(program.program_id, version) for version in versions if version >= 0]
+        if not any([hmac.compare_digest(sign(key, text).encode(), signature.encode()) for key in keys]):
+            raise SignatureError(f"the signature is not of program {program.program_id}'s key")
+
+    def check_time(self, signed_at_s: int) -> None:
+        """Raises ExpiredSignatureError for what was signed outside the window around now."""
+        if abs(self._clock_ms() - signed_at_s * 1000) > self._window_s * 1000:
+            raise ExpiredSignatureError(f"the timestamp is more than {self._window_s} s from now")
+
+    def _key(self, program_id: str, version: int) -> str:
+        if not self._secret:
+            raise NotConfiguredError("this deployment has no TRACKER_SECRET, so nothing can be signed")
+        return _digest(self._secret, f"program-key:v{version}:{program_id}").hex()
 
 
 def sign(key: str, text: str) -> str:
-    digest = hmac.digest(key.encode(), text.encode(), sha256)
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-
-def is_signed(text: str, signature: str, keys: Iterable[str]) -> bool:
-    """Whether `signature` is that of `text` under one of `keys`. Tells nothing by the time it takes."""
-    given = signature.encode()
-    return any([hmac.compare_digest(sign(key, text).encode(), given) for key in keys])
+    return urlsafe_b64encode(_digest(key, text)).rstrip(b"=").decode()
 
 
 def postback_text(program_id: str, parameters: Mapping[str, str]) -> str:
@@ -46,3 +65,7 @@ def postback_text(program_id: str, parameters: Mapping[str, str]) -> str:
     pairs = sorted((name, value) for name, value in parameters.items() if name != SIGNATURE)
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
     return f"postback\n{program_id}\n{query}"
+
+
+def _digest(key: str, text: str) -> bytes:
+    return hmac.digest(key.encode(), text.encode(), sha256)

@@ -6,6 +6,7 @@ import pytest
 
 from schemas import errors
 from schemas.errors import (
+    NotConfiguredError,
     PoisonError,
     RateLimitedError,
     RequestError,
@@ -83,6 +84,8 @@ def test_the_status_fits_the_branch(kind: type[TrackerError]) -> None:
         assert kind.retry_after_s == 1
     elif kind is RateLimitedError:
         assert (kind.status, kind.retry_after_s) == (429, 1)
+    elif kind is NotConfiguredError:
+        assert kind.status == 501
     else:
         assert kind.status == 500
 

@@ -24,9 +24,11 @@ from tracker.intake import Intake, Lane
 from tracker.programs import Programs
 from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
+from tracker.signatures import Signatures
 from tracker.totals import TotalsReader
 
 ID = "212313"
+SECRET = "s" * 32
 TOKEN = {"authorization": "Bearer secret"}
 BODY = {"name": "renamed", "customerId": 9124, "customerName": "Customer2", "checksum": "124"}
 
@@ -121,6 +123,7 @@ class Tracker:
             catalog=cast(Catalog, FakeCatalog(self.truth)),
             totals=cast(TotalsReader, FakeTotals()),
             changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),
+            signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock),
         )
         self.client: httpx.AsyncClient
         self.app: Sanic[Any, Any]
@@ -138,7 +141,7 @@ class Serve(Protocol):
 @asynccontextmanager
 async def serving(**fields: Any) -> AsyncIterator[Tracker]:
     """A tracker with these settings, listening, and a client that talks to it."""
-    settings = tracker_settings(**({"drain_delay_ms": 0} | fields))
+    settings = tracker_settings(**({"drain_delay_ms": 0, "secret": SECRET} | fields))
     tracker = Tracker(settings, Clock())
 
     @asynccontextmanager

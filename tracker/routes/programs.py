@@ -51,6 +51,14 @@ class ProgramAnswer(msgspec.Struct, frozen=True):
     totals: Totals
 
 
+class KeyAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """A program's key. It changes with the version."""
+
+    program_id: str
+    key_version: int
+    key: str
+
+
 class PageAnswer(msgspec.Struct, frozen=True):
     """Some programs; `cursor` asks for the next ones and is null on the last page."""
 
@@ -74,8 +82,17 @@ async def list_programs(request: Request) -> HTTPResponse:
 @programs.get("/programs/<program_id>")
 async def get_program(request: Request, program_id: str) -> HTTPResponse:
     services = services_of(request)
-    program = await services.programs.get(_checked(program_id))
+    program = await services.programs.get(checked(program_id))
     return answer(request, ProgramAnswer(program, await services.totals.read(program_id)))
+
+
+@programs.get("/programs/<program_id>/key")
+@admin
+async def get_key(request: Request, program_id: str) -> HTTPResponse:
+    """What the program's partners sign with."""
+    services = services_of(request)
+    program = await services.programs.get(checked(program_id))
+    return answer(request, KeyAnswer(program_id, program.key_version, services.signatures.key_of(program)))
 
 
 @programs.put("/programs/<program_id>")
@@ -93,7 +110,7 @@ async def put_program(request: Request, program_id: str) -> HTTPResponse:
 async def delete_program(request: Request, program_id: str) -> HTTPResponse:
     """202 with the version; with `?wait=true` 200 once this task has applied it."""
     query = read_query(request, ChangeQuery)
-    change = await services_of(request).changes.delete(_checked(program_id), wait=query.wait)
+    change = await services_of(request).changes.delete(checked(program_id), wait=query.wait)
     return _changed(request, change)
 
 
@@ -113,7 +130,8 @@ def _decoded(body: bytes, program_id: str) -> ProgramBody:
     return decoded
 
 
-def _checked(program_id: str) -> str:
+def checked(program_id: str) -> str:
+    """The id. Raises ProgramNotFoundError where no program can have it."""
     if not is_program_id(program_id):
         raise ProgramNotFoundError("no program can have this id")
     return program_id
