@@ -97,10 +97,7 @@ class Actor(Generic[Message, Reply]):
         """
         while True:
             await self._arrived.wait()
-            batch = list(self._waiting)
-            self._waiting.clear()
-            self._arrived.clear()
-            await self._handle(batch)
+            await self._handle(self._take())  # no name for it: an idle actor holds no mail
 
     def close(self) -> None:
         """Takes no more mail; what waits is still handled."""
@@ -109,6 +106,12 @@ class Actor(Generic[Message, Reply]):
     async def drained(self) -> None:
         """Returns once nothing waits and nothing is in hand."""
         await self._idle.wait()
+
+    def _take(self) -> list[Envelope[Message, Reply]]:
+        batch = list(self._waiting)
+        self._waiting.clear()
+        self._arrived.clear()
+        return batch
 
     def _post(self, envelope: Envelope[Message, Reply]) -> None:
         if self._closed:
