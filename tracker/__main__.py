@@ -1,6 +1,5 @@
 """`python -m tracker`: one tracker task, until SIGTERM."""
 
-import gc
 import logging
 import os
 import sys
@@ -9,6 +8,7 @@ from schemas.errors import SettingsError
 from schemas.settings import load
 from tracker.app import create_app
 from tracker.connections import Connection
+from tracker.memory import settle
 from tracker.settings import TrackerSettings
 
 BACKLOG = 2_048
@@ -39,10 +39,7 @@ def main() -> int:
 
 
 async def _settle(_: object) -> None:
-    """What is there at the start stays: the collector need not look at it again, and so finds what
-    requests leave behind before that has grown to a share of all there is."""
-    gc.collect()
-    gc.freeze()
+    settle()
 
 
 if __name__ == "__main__":

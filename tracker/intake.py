@@ -15,8 +15,7 @@ A put that timed out may have landed. It is sent again: `persist` recognises mes
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,6 +31,8 @@ from workers.runtime.supervisor import Supervisor
 
 EVENT_OVERHEAD_BYTES = 512
 """What an event in the buffer takes beside its bytes: envelope, future, queue slot."""
+REQUEST_OVERHEAD_BYTES = 12_288
+"""What a lone event takes whose client waits: connection, head, task. Measured: 10.7 KB."""
 FIRST_RETRY_S = 0.05
 MOST_RETRY_S = 2.0
 
@@ -54,6 +55,8 @@ class Keyed(NamedTuple):
 
 
 Mail = Envelope[Keyed, None]
+Offer = asyncio.Future[None] | TrackerError | None
+"""An event queued whose confirmation is awaited, why it was not taken, or None where that is all."""
 
 
 class Shard(NamedTuple):
@@ -171,14 +174,15 @@ class Intake:
 
     @property
     def buffered_bytes(self) -> int:
-        """What events accepted and not yet settled take, at most `buffer_max_bytes`."""
+        """What events accepted and not yet settled take, with the requests that wait for them; at most
+        `buffer_max_bytes`."""
         return self._bound.used
 
     @property
     def accepting(self) -> bool:
         """Whether an event of the largest size would be taken now."""
-        room = self._bound.limit - self._bound.used
-        return bool(self._lanes) and not self._closed and room > self._settings.event_max_bytes
+        largest = self._settings.event_max_bytes + EVENT_OVERHEAD_BYTES + REQUEST_OVERHEAD_BYTES
+        return bool(self._lanes) and not self._closed and self._bound.limit - self._bound.used >= largest
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
         """Returns once `event` is acknowledged: confirmed by Kinesis (`durable`), or queued and
@@ -192,22 +196,28 @@ class Intake:
             return
         try:
             async with asyncio.timeout(self._ack_timeout_s):
-                await self._ask(event)
+                await self._ask(event, request_bytes=REQUEST_OVERHEAD_BYTES)
         except TimeoutError as error:
             raise _not_acknowledged() from error
 
-    async def send_all(
-        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None] = repeat(None)
-    ) -> list[TrackerError | None]:
-        """The same for many, each with its mode: for each, in order, None or what `send` would have
-        raised."""
-        outcomes = [self._taken(event, ack) for event, ack in zip(events, acks, strict=False)]
-        asked = [future for future in outcomes if isinstance(future, asyncio.Future)]
+    def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer:
+        """Queues `event`: what `acknowledged` takes to wait for it. Whoever offers many lets go of each."""
+        try:
+            if self._is_durable(ack):
+                return self._ask(event)
+            self._tell(event)
+        except TrackerError as error:
+            return error.with_traceback(None)  # which would hold the event
+        return None
+
+    async def acknowledged(self, offers: Sequence[Offer]) -> list[TrackerError | None]:
+        """For each offer, in order, None or what `send` would have raised."""
+        asked = [offer for offer in offers if isinstance(offer, asyncio.Future)]
         if asked:
             _, late = await asyncio.wait(asked, timeout=self._ack_timeout_s)
             for future in late:
                 future.cancel()
-        return [_outcome(outcome) for outcome in outcomes]
+        return [_outcome(offer) for offer in offers]
 
     async def run(self) -> None:
         """Follows the stream's shards until cancelled, at once where a record landed elsewhere.
@@ -245,24 +255,14 @@ class Intake:
     def _is_durable(self, ack: Acknowledgement | None) -> bool:
         return (ack or self._settings.ack) == "durable"
 
-    def _taken(
-        self, event: Event, ack: Acknowledgement | None
-    ) -> "asyncio.Future[None] | TrackerError | None":
-        try:
-            if self._is_durable(ack):
-                return self._ask(event)
-            self._tell(event)
-        except TrackerError as error:
-            return error
-        return None
-
-    def _ask(self, event: Event) -> "asyncio.Future[None]":
+    def _ask(self, event: Event, *, request_bytes: int = 0) -> "asyncio.Future[None]":
         keyed = self._keyed(event)
-        return self._lane(keyed).ask(keyed, weight=len(keyed.payload) + EVENT_OVERHEAD_BYTES)
+        weight = EVENT_OVERHEAD_BYTES + len(keyed.payload) + request_bytes
+        return self._lane(keyed).ask(keyed, weight=weight)
 
     def _tell(self, event: Event) -> None:
         keyed = self._keyed(event)
-        self._lane(keyed).tell(keyed, weight=len(keyed.payload) + EVENT_OVERHEAD_BYTES)
+        self._lane(keyed).tell(keyed, weight=EVENT_OVERHEAD_BYTES + len(keyed.payload))
 
     def _keyed(self, event: Event) -> Keyed:
         payload = encode_event(event)
@@ -330,12 +330,12 @@ def _abandoned(put: Put) -> bool:
     return all(mail.abandoned for mail in put.mail)
 
 
-def _outcome(outcome: "asyncio.Future[None] | TrackerError | None") -> TrackerError | None:
-    if not isinstance(outcome, asyncio.Future):
-        return outcome
-    if outcome.cancelled():
+def _outcome(offer: Offer) -> TrackerError | None:
+    if not isinstance(offer, asyncio.Future):
+        return offer
+    if offer.cancelled():
         return _not_acknowledged()
-    error = outcome.exception()
+    error = offer.exception()
     return error if error is None or isinstance(error, TrackerError) else _not_acknowledged()
 
 

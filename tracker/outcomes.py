@@ -1,14 +1,14 @@
 """Outcomes: what became of the events that clients asked for, counted by kind."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from schemas.errors import TrackerError
-from schemas.events import Event, kind_of
 from tracker.events import Tracked
 from tracker.requests import EventRequest
 from tracker.sender import Sender
+from tracker.tracking import Receipt
 
 ACCEPTED = "accepted"
 UNREAD = "unread"
@@ -21,8 +21,8 @@ class Tracking(Protocol):
     async def track(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked: ...
 
     async def track_all(
-        self, items: Sequence[EventRequest | TrackerError], sender: Sender
-    ) -> list[Event | TrackerError]: ...
+        self, items: Iterable[EventRequest | TrackerError], sender: Sender
+    ) -> list[Receipt | TrackerError]: ...
 
 
 class Outcome(NamedTuple):
@@ -43,20 +43,27 @@ class CountedTracking:
         try:
             tracked = await self._tracking.track(program_id, asked, sender)
         except TrackerError as error:
-            self.outcomes[outcome_of(asked, error)] += 1
+            self._count(asked.kind, error.reason)
             raise
-        self.outcomes[outcome_of(asked, tracked.event)] += 1
+        self._count(asked.kind, tracked.event.reason)
         return tracked
 
     async def track_all(
-        self, items: Sequence[EventRequest | TrackerError], sender: Sender
-    ) -> list[Event | TrackerError]:
-        results = await self._tracking.track_all(items, sender)
-        self.outcomes.update(map(outcome_of, items, results))
+        self, items: Iterable[EventRequest | TrackerError], sender: Sender
+    ) -> list[Receipt | TrackerError]:
+        kinds: list[str] = []
+        results = await self._tracking.track_all(_noted(items, kinds), sender)
+        for kind, result in zip(kinds, results, strict=True):
+            self._count(kind, result.reason)
         return results
 
+    def _count(self, kind: str, reason: str | None) -> None:
+        self.outcomes[Outcome(kind, reason or ACCEPTED)] += 1
 
-def outcome_of(asked: EventRequest | TrackerError, result: Event | TrackerError) -> Outcome:
-    if not isinstance(result, TrackerError):
-        return Outcome(kind_of(result), result.reason or ACCEPTED)
-    return Outcome(UNREAD if isinstance(asked, TrackerError) else asked.kind, result.reason)
+
+def _noted(
+    items: Iterable[EventRequest | TrackerError], kinds: list[str]
+) -> Iterator[EventRequest | TrackerError]:
+    for item in items:
+        kinds.append(UNREAD if isinstance(item, TrackerError) else item.kind)
+        yield item

@@ -24,6 +24,7 @@ from tracker.events import EventMaker
 from tracker.intake import Intake
 from tracker.limits import Limits
 from tracker.link import Link
+from tracker.memory import Memory
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.settings import TrackerSettings
@@ -73,6 +74,8 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         intake = Intake(kinesis, settings, supervisor)
         stack.push_async_callback(intake.drain)
         supervisor.start("intake", intake.run)
+        memory = Memory(lambda: intake.buffered_bytes, limit_bytes=settings.buffer_max_bytes)
+        supervisor.start("memory", memory.run)
         supervisor.start("link", Link(redis, programs, settings).run)
         updates = Updates(kinesis, stream=settings.update_stream, timeout_ms=settings.ack_timeout_ms)
         yield Services(

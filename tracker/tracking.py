@@ -1,15 +1,25 @@
 """Tracking: a request becomes an event with its program's core data, and is sent."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from schemas.errors import MalformedError, OriginError, ProgramNotFoundError, TrackerError
 from schemas.events import Event
 from schemas.programs import Acknowledgement, Program, is_program_id
 from tracker.addresses import Address
 from tracker.events import EventMaker, Tracked
+from tracker.intake import Offer
 from tracker.requests import EventRequest
 from tracker.sender import Sender
+
+
+class Receipt(NamedTuple):
+    """What a client is told of an event of a batch."""
+
+    message_id: UUID
+    valid: bool
+    reason: str | None
 
 
 class Programs(Protocol):
@@ -23,9 +33,9 @@ class Intake(Protocol):
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None: ...
 
-    async def send_all(
-        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None]
-    ) -> list[TrackerError | None]: ...
+    def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer: ...
+
+    async def acknowledged(self, offers: Sequence[Offer]) -> list[TrackerError | None]: ...
 
 
 class Limits(Protocol):
@@ -62,27 +72,33 @@ class Tracking:
         return tracked
 
     async def track_all(
-        self, items: Sequence[EventRequest | TrackerError], sender: Sender
-    ) -> list[Event | TrackerError]:
-        """A batch: for each item, in order, its event, acknowledged, or why it is not."""
-        outcomes = [await self._outcome(item, sender) for item in items]
-        sent = [outcome for outcome in outcomes if not isinstance(outcome, TrackerError)]
-        events, acks = [each.event for each in sent], [each.program.ack for each in sent]
-        errors = iter(await self._intake.send_all(events, acks=acks))
-        return [
-            outcome if isinstance(outcome, TrackerError) else next(errors) or outcome.event
-            for outcome in outcomes
-        ]
+        self, items: Iterable[EventRequest | TrackerError], sender: Sender
+    ) -> list[Receipt | TrackerError]:
+        """A batch: for each item, in order, its receipt, once acknowledged, or why there is none.
 
-    async def _outcome(self, item: EventRequest | TrackerError, sender: Sender) -> Tracked | TrackerError:
-        if isinstance(item, TrackerError):
-            return item
-        if not item.program_id:
-            return MalformedError("programId is missing")
+        While it waits it holds none of the items nor their events: iterate lazily to hold one at a time.
+        """
+        taken = [await self._offered(item, sender) for item in items]
+        errors = await self._intake.acknowledged([offer for _, offer in taken])
+        return [error or receipt for error, (receipt, _) in zip(errors, taken, strict=True)]
+
+    async def _offered(
+        self, item: EventRequest | TrackerError, sender: Sender
+    ) -> tuple[Receipt | TrackerError, Offer]:
         try:
-            return await self._made(item.program_id, item, sender)
+            tracked = await self._made_of(item, sender)
         except TrackerError as error:
-            return error
+            return error.with_traceback(None), None
+        event = tracked.event
+        receipt = Receipt(event.message_id, event.valid, event.reason)
+        return receipt, self._intake.offer(event, ack=tracked.program.ack)
+
+    async def _made_of(self, item: EventRequest | TrackerError, sender: Sender) -> Tracked:
+        if isinstance(item, TrackerError):
+            raise item
+        if not item.program_id:
+            raise MalformedError("programId is missing")
+        return await self._made(item.program_id, item, sender)
 
     async def _made(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked:
         if not is_program_id(program_id):

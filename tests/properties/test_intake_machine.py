@@ -23,7 +23,7 @@ from tracker.intake import Intake
 from workers.runtime.supervisor import Supervisor
 
 VISITORS = ("ann", "bob", "cid")
-BUFFER_BYTES = 250_000
+BUFFER_BYTES = 600_000
 LARGE = 9_000
 SHARD_REFRESH_MS = 500
 LATE_S = 120
@@ -179,7 +179,7 @@ class IntakeMachine(RuleBasedStateMachine):
             self.broken.append(error)
 
     async def _sent_all(self, events: list[View]) -> None:
-        outcomes = await self.intake.send_all(events)
+        outcomes = await self.intake.acknowledged([self.intake.offer(event) for event in events])
         for event, error in zip(events, outcomes, strict=True):
             assert error is None or isinstance(error, TrackerError)
             if error is None:

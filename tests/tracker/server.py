@@ -1,7 +1,7 @@
 """A tracker that serves HTTP, with core data and streams in memory."""
 
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -20,7 +20,7 @@ from tracker.app import create_app
 from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
-from tracker.intake import Intake, Lane
+from tracker.intake import Intake, Lane, Offer
 from tracker.programs import Programs
 from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
@@ -45,17 +45,19 @@ class FakeIntake:
         self.lanes: list[Lane] = []
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
-        (error,) = await self.send_all([event], acks=[ack])
-        if error is not None:
+        error = self.offer(event, ack=ack)
+        if isinstance(error, TrackerError):
             raise error
 
-    async def send_all(
-        self, events: Sequence[Event], *, acks: Iterable[Acknowledgement | None]
-    ) -> list[TrackerError | None]:
-        self.acks += acks
-        outcomes = [self.refusals.get(event.visitor or "") for event in events]
-        self.events += [event for event, error in zip(events, outcomes, strict=True) if error is None]
-        return outcomes
+    def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer:
+        self.acks.append(ack)
+        refusal = self.refusals.get(event.visitor or "")
+        if refusal is None:
+            self.events.append(event)
+        return refusal
+
+    async def acknowledged(self, offers: Sequence[Offer]) -> list[TrackerError | None]:
+        return [offer if isinstance(offer, TrackerError) else None for offer in offers]
 
 
 class Loopback:

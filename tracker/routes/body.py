@@ -6,7 +6,7 @@ from schemas.errors import UnsupportedMediaTypeError
 
 
 def read_body(request: Request) -> bytes:
-    """The body as it was sent.
+    """The body as it was sent, taken out of the request: it is not held while an answer waits.
 
     Raises UnsupportedMediaTypeError for a compressed one: a limit on what was sent is none on what
     it unpacks to.
@@ -14,4 +14,5 @@ def read_body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaTypeError("a body is sent without Content-Encoding")
-    return request.body
+    body, request.body = request.body, b""
+    return body

@@ -1,5 +1,6 @@
 """`/event/{programId}` and `/events`: events come in."""
 
+from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from tracker.requests import EventRequest, decode_event, decode_item, decode_que
 from tracker.routes.body import read_body
 from tracker.routes.senders import sender_of
 from tracker.services import services_of
+from tracker.tracking import Receipt
 
 Reason = Annotated[str, Meta(extra_json_schema={"enum": list(InvalidReason)})]
 
@@ -105,22 +107,19 @@ def event_answer(event: Event, *, user_agent: str | None) -> EventAnswer:
     )
 
 
-def batch_answer(outcomes: list[Event | TrackerError]) -> BatchAnswer:
+def batch_answer(outcomes: list[Receipt | TrackerError]) -> BatchAnswer:
     results = []
     errors = []
     for index, outcome in enumerate(outcomes):
         if isinstance(outcome, TrackerError):
             errors.append(Rejected(index=index, reason=outcome.reason, detail=str(outcome)))
         else:
-            results.append(
-                Accepted(
-                    index=index, message_id=outcome.message_id, valid=outcome.valid, reason=outcome.reason
-                )
-            )
+            message_id, valid, reason = outcome
+            results.append(Accepted(index=index, message_id=message_id, valid=valid, reason=reason))
     return BatchAnswer(accepted=len(results), rejected=len(errors), results=results, errors=errors)
 
 
-def batch_status(outcomes: list[Event | TrackerError]) -> int:
+def batch_status(outcomes: list[Receipt | TrackerError]) -> int:
     """Asks for the whole batch again where any item needs it: what was taken is not taken twice."""
     again = [
         outcome.status for outcome in outcomes if isinstance(outcome, UnavailableError | RateLimitedError)
@@ -128,7 +127,7 @@ def batch_status(outcomes: list[Event | TrackerError]) -> int:
     return max(again, default=200)
 
 
-def read_items(request: Request, content_type: str | None) -> list[EventRequest | TrackerError]:
+def read_items(request: Request, content_type: str | None) -> Iterator[EventRequest | TrackerError]:
     """The items of a batch, each decoded or with what is wrong with it. Raises MalformedError or
     TooLargeError for the batch as a whole."""
     settings = services_of(request).settings
@@ -137,4 +136,4 @@ def read_items(request: Request, content_type: str | None) -> list[EventRequest 
         raise MalformedError("the batch is empty")
     if len(batch.raw) > settings.batch_max_items:
         raise TooLargeError(f"the batch has {len(batch.raw)} of {settings.batch_max_items} items")
-    return [decode_item(raw, batch.decoder, max_bytes=settings.event_max_bytes) for raw in batch.raw]
+    return (decode_item(raw, batch.decoder, max_bytes=settings.event_max_bytes) for raw in batch.raw)
