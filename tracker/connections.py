@@ -61,7 +61,7 @@ class Connection(HttpProtocol):
     def data_received(self, data: bytes) -> None:
         began_s = self._time
         super().data_received(data)
-        if self.http is not None and self.http.stage is not Stage.IDLE:
+        if self._stage() is not Stage.IDLE or self._is_taking_body():
             self._time = began_s
 
     def check_timeouts(self) -> None:
@@ -70,9 +70,15 @@ class Connection(HttpProtocol):
             self.transport.abort()
         elif self._task and waited_s > self.request_timeout and self._is_taking_body():
             self.http.exception = RequestTimeout("the request did not arrive in time")
+            self.http.request_body = None  # or Sanic would wait for the rest of it, for ever
             self._task.cancel()
         else:
             super().check_timeouts()  # type: ignore[no-untyped-call]
 
+    def _stage(self) -> Stage:
+        return Stage.IDLE if self.http is None else self.http.stage
+
     def _is_taking_body(self) -> bool:
-        return self.http is not None and self.http.stage is Stage.HANDLER and bool(self.http.request_body)
+        """Also where it was answered before it was read: then Sanic reads it to pass it over."""
+        stages = (Stage.HANDLER, Stage.IDLE)
+        return self._stage() in stages and bool(getattr(self.http, "request_body", None))

@@ -11,7 +11,7 @@ LIMITS = {
     "header_max_bytes": 4_096,
     "request_max_bytes": 20_000,
     "batch_max_items": 50,
-    "admin_token": "s3cret-ä",
+    "admin_token": "secret",
 }
 
 

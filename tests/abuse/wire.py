@@ -64,9 +64,10 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(tracker: Tracker) -> AsyncIterator[Wire]:
+async def wire(tracker: Tracker, *, read_limit_bytes: int = 65_536) -> AsyncIterator[Wire]:
+    """A connection that takes in about `read_limit_bytes` and then only what is read."""
     parts = urlsplit(str(tracker.client.base_url))
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=read_limit_bytes)
     try:
         yield Wire(reader, writer)
     finally:
@@ -103,6 +104,7 @@ def assert_problem(answer: Answer, status: int, reason: str) -> None:
 
 
 async def assert_serves(tracker: Tracker) -> None:
-    """A well-behaved client is answered as ever."""
-    answer = await tracker.client.get(f"/event/{ID}")
-    assert (answer.status_code, answer.json()["valid"]) == (200, True)
+    """A well-behaved client is answered as ever, and its event is sent."""
+    answer = await ask(tracker, NORMAL)
+    assert (answer.status, answer.json["valid"]) == (200, True)
+    assert answer.json["messageId"] == str(tracker.intake.events[-1].message_id)

@@ -164,6 +164,7 @@ async def listening(app: Sanic[Any, Any]) -> AsyncIterator[str]:
     await server.before_start()
     await server.start_serving()
     host, port = server.server.sockets[0].getsockname()
+    app.ctx.connections = server.connections
     try:
         yield f"http://{host}:{port}"
     finally:

@@ -38,5 +38,5 @@ def _check(header: str | None, token: str) -> None:
     scheme, _, given = (header or "").partition(" ")
     if scheme.lower() != "bearer" or not given:
         raise UnauthorizedError("this call needs the admin token")
-    if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode()):
+    if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode()):
         raise ForbiddenError("this is not the admin token")
