@@ -86,6 +86,20 @@ SABOTAGES = (
             "tests/faults/test_trackers.py::test_tracker_killed_three_times",
         ),
     ),
+    Sabotage(
+        "privacy before the first durable write",
+        Edit(
+            "tracker/privacy.py",
+            'if policy == "full":\n        return traces',
+            "if policy:\n        return traces",
+        ),
+        ("tests/system/test_privacy.py::test_nothing_forbidden_is_in_the_table_the_stream_or_the_logs",),
+    ),
+    Sabotage(
+        "the client's address by hop count",
+        Edit("tracker/addresses.py", "entries[-min(hops, len(entries))]", "entries[0]"),
+        ("tests/tracker/test_addresses.py::test_the_client_is_whom_the_outermost_of_our_proxies_saw",),
+    ),
 )
 
 
