@@ -106,6 +106,12 @@ class Tracker(Service, frozen=True, kw_only=True):
     """Of the domain it is served under. Empty: plain HTTP, for trying it out."""
     requests_per_address_5_minutes: Annotated[int, Meta(ge=0, le=2_000_000_000)] = 0
     """Past these AWS WAF refuses an address's requests. 0: no WAF."""
+    rate_per_address_per_s: Annotated[int, Meta(ge=0)] = 200
+    """Events a second that a task takes of one client address; a partner who sends for many people, or a
+    load test, needs more. 0: as many as come."""
+    access_logs: bool = False
+    """Whether the load balancer logs each request, with its address, user agent and query: whatever a
+    program's privacy lets be kept."""
 
 
 class Workers(Service, frozen=True, kw_only=True):

@@ -106,6 +106,7 @@ def _settings(on: Foundation) -> TrackerSettings:
         port=TRACKER_PORT,
         ack=on.deployment.tracker.acknowledgement,
         proxy_hops=1,
+        rate_per_address_per_s=on.deployment.tracker.rate_per_address_per_s or None,
         keys_per_shard=on.deployment.persist.source.parallelization_factor,
     )
 

@@ -56,13 +56,12 @@ def test_all_else_is_404(assembly: Assembly) -> None:
     assert json.loads(answer["MessageBody"])["reason"] == "not_found"
 
 
-def test_the_balancer_faces_the_internet_and_logs_its_requests(assembly: Assembly) -> None:
+def test_the_balancer_faces_the_internet(assembly: Assembly) -> None:
     balancer = assembly.one(BALANCER)
     set_to = attributes(balancer, "LoadBalancerAttributes")
 
     assert balancer["Scheme"] == "internet-facing"
     assert all("Public" in each for each in assembly.resolved(balancer["Subnets"]))
-    assert set_to["access_logs.s3.enabled"] == "true"
     assert set_to["routing.http.drop_invalid_header_fields.enabled"] == "true"
 
 
@@ -97,6 +96,18 @@ def test_with_a_certificate_plain_http_is_sent_to_https(secure: Assembly) -> Non
     assert listeners[443]["DefaultActions"][0]["FixedResponseConfig"]["StatusCode"] == "404"
     assert listeners[80]["DefaultActions"][0]["RedirectConfig"]["Protocol"] == "HTTPS"
     assert len(secure.all(RULE)) == 4
+
+
+def test_what_a_request_says_of_its_sender_is_kept_by_nobody_on_the_way_unless_asked_for(
+    assembly: Assembly, secure: Assembly, synthesise: Synthesis
+) -> None:
+    logging = synthesise({"tracker.accessLogs": "true"})
+
+    assert "access_logs.s3.enabled" not in attributes(assembly.one(BALANCER), "LoadBalancerAttributes")
+    assert attributes(logging.one(BALANCER), "LoadBalancerAttributes")["access_logs.s3.enabled"] == "true"
+    limits = secure.one("AWS::WAFv2::WebACL")
+    for each in (limits, *limits["Rules"]):
+        assert each["VisibilityConfig"]["SampledRequestsEnabled"] is False
 
 
 def test_an_address_that_asks_too_often_is_refused(secure: Assembly) -> None:

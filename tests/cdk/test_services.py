@@ -94,6 +94,14 @@ def test_a_tracker_starts_with_the_environment_it_is_given(assembly: Assembly) -
     assert settings.host == "0.0.0.0"
     assert settings.redis_tls is True
     assert settings.proxy_hops == 1
+    assert settings.rate_per_address_per_s == 200
+
+
+def test_a_tracker_takes_any_rate_where_the_profile_sets_none(synthesise: Synthesis) -> None:
+    unlimited = synthesise({"tracker.ratePerAddressPerS": "0"})
+
+    settings = load(TrackerSettings, variables(unlimited, "Tracker"))
+    assert settings.rate_per_address_per_s is None
 
 
 def test_the_trackers_secrets_are_injected(assembly: Assembly) -> None:
