@@ -111,10 +111,8 @@ class FargateService(Construct):
                 retries=3,
                 start_period=Duration.seconds(30),
             ),
-            stop_timeout=Duration.seconds(stop_timeout_s(container)),
-            logging=ecs.LogDrivers.aws_logs(
-                stream_prefix=self.node.id.lower(), log_group=self.log, mode=ecs.AwsLogDriverMode.NON_BLOCKING
-            ),
+            stop_timeout=Duration.seconds(stop_timeout_s(container.stop_timeout_ms)),
+            logging=self._logging(),
         )
         accept(task, "AwsSolutions-ECS2", "What is secret is injected; the rest are names and limits.")
         accept(
@@ -124,15 +122,21 @@ class FargateService(Construct):
         )
         return task
 
+    def _logging(self) -> ecs.LogDriver:
+        """Lines are dropped, rather than that a slow log holds up who writes it."""
+        return ecs.LogDrivers.aws_logs(
+            stream_prefix=self.node.id.lower(), log_group=self.log, mode=ecs.AwsLogDriverMode.NON_BLOCKING
+        )
+
 
 def variable(settings: Struct, field: str) -> str:
     """The variable that gives a field its value. Raises KeyError for a field that is not there."""
     return {each.name: each.encode_name for each in msgspec.structs.fields(settings)}[field]
 
 
-def stop_timeout_s(container: Container) -> int:
+def stop_timeout_s(needed_ms: int) -> int:
     """How long ECS waits between SIGTERM and SIGKILL. Raises ValueError where Fargate cannot wait so long."""
-    needed_s = math.ceil(container.stop_timeout_ms / 1_000)
+    needed_s = math.ceil(needed_ms / 1_000)
     if needed_s > STOP_TIMEOUT_MAX_S:
         raise ValueError(f"a task may take {STOP_TIMEOUT_MAX_S} s to stop, not {needed_s} s")
     return needed_s

@@ -20,7 +20,7 @@ from cdk.log_group import log_group
 from cdk.network import REDIS_PORT, Network
 from cdk.review import accept
 from cdk.storage import grant_put
-from cdk.streams import READ_ACTIONS
+from cdk.streams import CONSUMER_ACTIONS, READ_ACTIONS
 from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.settings import to_environment
 
@@ -86,15 +86,24 @@ class StreamFunction(Construct):
         accept(
             self.function, "AwsSolutions-L1", "Python 3.13 is what the bundles are built and measured for."
         )
-        self._map(stream, failures, profile.source)
+        origin = self._consumer(stream) if profile.enhanced_fan_out else stream.stream_arn
+        self._map(origin, failures, profile.source)
 
-    def _map(self, stream: kinesis.Stream, failures: s3.Bucket, source: EventSource) -> None:
+    def _consumer(self, stream: kinesis.Stream) -> str:
+        """The ARN of an enhanced fan-out consumer that this function may read by."""
+        consumer = kinesis.StreamConsumer(
+            self, "Consumer", stream=stream, stream_consumer_name=self.node.path.replace("/", "-")
+        )
+        consumer.grant(self.role, *CONSUMER_ACTIONS)
+        return consumer.stream_consumer_arn
+
+    def _map(self, origin: str, failures: s3.Bucket, source: EventSource) -> None:
         mapping = lambda_.CfnEventSourceMapping
         self.mapping = mapping(
             self,
             "Mapping",
             function_name=self.function.function_name,
-            event_source_arn=stream.stream_arn,
+            event_source_arn=origin,
             starting_position="TRIM_HORIZON",
             batch_size=source.batch_size,
             maximum_batching_window_in_seconds=source.batching_window_ms // 1_000,

@@ -74,6 +74,8 @@ class Function(Part, frozen=True, kw_only=True):
 
     memory_mb: Annotated[int, Meta(ge=128, le=10_240)] = 1_024
     timeout_s: Annotated[int, Meta(ge=10, le=900)] = 60
+    enhanced_fan_out: bool = False
+    """Whether it reads by a consumer of its own: 2 MB/s of each shard for it alone, at a price."""
     source: EventSource = EventSource(maximum_record_age_s=43_200, maximum_retry_attempts=1_000)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ READ_ACTIONS = (
 )
 """Of an event source mapping (AWS Lambda Developer Guide, "Process Amazon Kinesis Data Streams records with
 Lambda")."""
+CONSUMER_ACTIONS = ("kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard")
+"""On its consumer, where it reads by enhanced fan-out."""
 
 
 class Streams(Construct):

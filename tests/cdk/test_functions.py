@@ -4,6 +4,8 @@ import pytest
 from cdk.profiles import PROFILES
 from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.settings import load
+from tests.cdk.conftest import Synthesis
+from tests.cdk.policies import allows, statements
 from tests.cdk.templates import Assembly, Properties
 
 NAMES = ("Persist", "Refresh")
@@ -85,6 +87,20 @@ def test_a_new_mapping_misses_nothing(assembly: Assembly) -> None:
 def test_a_mapping_waits_for_what_its_role_may_do(assembly: Assembly) -> None:
     for name, each in assembly.resources("AWS::Lambda::EventSourceMapping").items():
         assert any("DefaultPolicy" in needed for needed in each["DependsOn"]), name
+
+
+def test_a_function_may_read_by_a_consumer_of_its_own(synthesise: Synthesis) -> None:
+    made = synthesise({"persist.enhancedFanOut": "true"})
+    consumer = made.logical_id("AWS::Kinesis::StreamConsumer")
+    policy = statements(made, "PersistRole")
+
+    assert made.resolved(mapping(made, "Persist")["EventSourceArn"]).startswith(consumer)
+    assert allows(made, policy, "kinesis:SubscribeToShard", f"{consumer}.ConsumerARN")
+    assert not allows(made, statements(made, "RefreshRole"), "kinesis:SubscribeToShard", consumer)
+
+
+def test_nobody_pays_for_a_consumer_unasked(assembly: Assembly) -> None:
+    assert assembly.all("AWS::Kinesis::StreamConsumer") == []
 
 
 def test_a_mapping_reads_as_its_profile_says(assemblies: dict[str, Assembly]) -> None:

@@ -11,6 +11,7 @@ from tests.cdk import (
     test_storage,
     test_streams,
 )
+from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly
 
 BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
@@ -70,6 +71,10 @@ def test_kinesis_2_to_lambda_to_redis(assembly: Assembly) -> None:
     assert "Updates" in assembly.resolved(mapping["EventSourceArn"])
     assert "Refresh" in assembly.resolved(mapping["FunctionName"])
     assert variables["REDIS_HOST"].startswith(assembly.logical_id(test_cache.GROUP))
+
+
+def test_enhanced_fan_out_consumer_as_an_option(synthesise: Synthesis) -> None:
+    test_functions.test_a_function_may_read_by_a_consumer_of_its_own(synthesise)
 
 
 def test_two_streams(assembly: Assembly) -> None:
