@@ -68,11 +68,12 @@ def lambda_bundle(name: FunctionName, *, platform: Platform = LAMBDA) -> Path:
     Built once for the same sources, lock and platform. Holds bytecode where this machine has the platform's
     Python, which takes two thirds off the import. Raises BundleError.
     """
-    bundle = BUNDLES / f"{name}-{platform.name}-{_digest(name, platform)}"
+    bundle = BUNDLES / platform.name / f"{name}-{_digest(name, platform)}"
     if not bundle.exists():
-        BUNDLES.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=BUNDLES) as folder:
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=bundle.parent) as folder:
             _move(build(name, Path(folder, name), platform=platform), bundle)
+        _remove_others(bundle, f"{name}-*")
     return bundle
 
 
@@ -138,6 +139,12 @@ def _move(built: Path, bundle: Path) -> None:
     except OSError:
         if not bundle.exists():  # else another process was first, with the same bytes
             raise
+
+
+def _remove_others(bundle: Path, pattern: str) -> None:
+    for outdated in bundle.parent.glob(pattern):
+        if outdated != bundle:
+            shutil.rmtree(outdated, ignore_errors=True)
 
 
 def _digest(name: FunctionName, platform: Platform) -> str:

@@ -105,6 +105,11 @@ def test_two_builds_are_the_same_bytes(name: FunctionName, platform: Platform, t
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_looks_to_cdk_like_a_directory(name: FunctionName) -> None:
+    assert lambda_bundle(name).suffix == "", "CDK would take it for the asset's extension"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_module_has_its_bytecode_where_the_platforms_python_is_here(name: FunctionName) -> None:
     bundle = lambda_bundle(name, platform=THIS_MACHINE)
     modules = [each for each in files(bundle) if each.suffix == ".py"]
