@@ -1,5 +1,7 @@
 """How long the functions take from nothing to their first answer. `make coldstart` prints it."""
 
+import os
+import platform
 from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple, get_args
@@ -36,7 +38,9 @@ def test_cold_starts(runtime: Runtime, cloud: Cloud) -> None:
         sums = [each.init + each.first_invocation for each in rounds]
         medians = [f"{median(column):.0f}" for column in (*zip(*rounds, strict=True), sums)]
         table.add_row(name, f"{megabytes(name):.1f}", *medians)
-    Console(width=100).print(table, f"median of {ROUNDS}; init: interpreter, runtime client and import")
+    Console(width=100).print(
+        table, f"Median of {ROUNDS}. Init: interpreter, runtime client, import. {conditions()}"
+    )
 
 
 def cold_starts(runtime: Runtime, cloud: Cloud, name: FunctionName) -> Iterator[ColdStart]:
@@ -48,6 +52,11 @@ def cold_starts(runtime: Runtime, cloud: Cloud, name: FunctionName) -> Iterator[
             outcome = function.invoke(event)
         assert outcome.body == {"batchItemFailures": []}
         yield ColdStart(*(1000 * each for each in (importing_s, init_s, outcome.ended_s - outcome.began_s)))
+
+
+def conditions() -> str:
+    processors, (load, *_) = os.cpu_count(), os.getloadavg()
+    return f"Python {platform.python_version()}, {processors} processors, load {load:.1f}."
 
 
 def events(cloud: Cloud) -> dict[str, object]:
