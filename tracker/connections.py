@@ -53,7 +53,7 @@ class StrictHttp(Http):
 
 class Connection(HttpProtocol):
     """A connection on which a request is complete `request_timeout` after its first byte, however
-    its bytes trickle in (Sanic counts from the last one), and whose answers are read."""
+    its bytes trickle in: Sanic counts from the last one."""
 
     HTTP_CLASS = StrictHttp
     __slots__ = ()
@@ -66,9 +66,7 @@ class Connection(HttpProtocol):
 
     def check_timeouts(self) -> None:
         waited_s = time.monotonic() - self._time
-        if self.transport and waited_s > self.response_timeout and not self._can_write.is_set():
-            self.transport.abort()
-        elif self._task and waited_s > self.request_timeout and self._is_taking_body():
+        if self._task and waited_s > self.request_timeout and self._is_taking_body():
             self.http.exception = RequestTimeout("the request did not arrive in time")
             self.http.request_body = None  # or Sanic would wait for the rest of it, for ever
             self._task.cancel()

@@ -4,14 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
+
+import httpx
 
 from tests.tracker.server import ID, Tracker
 
 PROBLEM = "application/problem+json"
 TIMEOUT_S = 10
 NORMAL = f"GET /event/{ID} HTTP/1.1\r\nHost: tracker\r\n\r\n".encode()
+
+
+class Served(Protocol):
+    """A tracker that listens: see tests.tracker.server.Tracker and tests.tracker.task.Task."""
+
+    client: httpx.AsyncClient
 
 
 class Answer(NamedTuple):
@@ -64,7 +72,7 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(tracker: Tracker, *, read_limit_bytes: int = 65_536) -> AsyncIterator[Wire]:
+async def wire(tracker: Served, *, read_limit_bytes: int = 65_536) -> AsyncIterator[Wire]:
     """A connection that takes in about `read_limit_bytes` and then only what is read."""
     parts = urlsplit(str(tracker.client.base_url))
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=read_limit_bytes)
@@ -74,7 +82,7 @@ async def wire(tracker: Tracker, *, read_limit_bytes: int = 65_536) -> AsyncIter
         writer.transport.abort()
 
 
-async def ask(tracker: Tracker, data: bytes) -> Answer:
+async def ask(tracker: Served, data: bytes) -> Answer:
     """The answer to `data` on a connection of its own."""
     async with wire(tracker) as line:
         return await line.ask(data)
