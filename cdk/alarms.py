@@ -97,7 +97,14 @@ def task_alarms(name: str, service: FargateService) -> Iterator[Alarm]:
     )
 
 
-def stream_alarms(name: str, stream: kinesis.Stream) -> Iterator[Alarm]:
+def stream_alarms(name: str, stream: kinesis.Stream, profile: profiles.Monitoring) -> Iterator[Alarm]:
+    yield Alarm(
+        name=f"{name}StreamIteratorAge",
+        metric=stream.metric_get_records_iterator_age_milliseconds(statistic="Maximum", period=MINUTE),
+        threshold=profile.iterator_age_s * 1_000,
+        minutes=5,
+        meaning="Who reads this stream falls behind; if no function does, it is the workers.",
+    )
     yield Alarm(
         name=f"{name}StreamThrottled",
         metric=stream.metric_write_provisioned_throughput_exceeded(statistic="Sum", period=MINUTE),

@@ -11,6 +11,7 @@ from workers.runtime.supervisor import Supervisor
 
 ALARM = "AWS::CloudWatch::Alarm"
 WATCHED = {
+    "EventStreamIteratorAge",
     "EventStreamThrottled",
     "EventsNotConfirmed",
     "EventsTableThrottled",
@@ -32,6 +33,7 @@ WATCHED = {
     "TotalsTableThrottled",
     "TrackerMemory",
     "UnhealthyTasks",
+    "UpdateStreamIteratorAge",
     "UpdateStreamThrottled",
     "WorkerMemory",
 }
