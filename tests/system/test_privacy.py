@@ -1,9 +1,11 @@
 """Whatever a sender says of itself, nothing that its program's rule forbids is anywhere in the stack."""
 
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -12,8 +14,10 @@ import pytest
 
 from schemas.dynamodb import Item
 from tests.system.conftest import Stack, running_stack, until
+from tracker.signatures import postback_text, sign
 
 COMPRESSED = 0x80
+OPTIONS = {"retentionDays": 7, "destination": "https://shop.example/?visitor={visitor}"}
 MSGPACK = {"content-type": "application/msgpack"}
 KEPT = ("client_address", "user_agent", "visitor", "referrer")
 ORIGIN = "https://news.example/"
@@ -103,7 +107,21 @@ def beacon(
     return client.post("/beacon", content=msgspec.json.encode([item]), headers=headers | page)
 
 
-WAYS_IN: dict[str, Send] = {"get": get, "post": post, "batch": batch, "pixel": pixel, "beacon": beacon}
+def click(
+    client: httpx.Client, program_id: str, message_id: str, person: Person, headers: dict[str, str]
+) -> httpx.Response:
+    query = {"messageId": message_id, "visitor": person.visitor}
+    return client.get(f"/click/{program_id}", params=query, headers=headers)
+
+
+WAYS_IN: dict[str, Send] = {
+    "get": get,
+    "post": post,
+    "batch": batch,
+    "pixel": pixel,
+    "beacon": beacon,
+    "click": click,
+}
 CASES = {case: Person(number) for number, case in enumerate(product(POLICIES, SIGNALS, WAYS_IN))}
 
 
@@ -113,6 +131,8 @@ class Sent(NamedTuple):
     stack: Stack
     program_ids: dict[str, str]
     message_ids: dict[tuple[str, str, str], str]
+    locations: dict[tuple[str, str], str]
+    """Where clicks were sent, by policy and signal."""
 
     def item(self, case: tuple[str, str, str]) -> Item:
         return self.stack.stored(self.program_ids[case[0]], self.message_ids[case])
@@ -141,6 +161,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     with running_stack(tmp_path_factory.mktemp("privacy"), TRACKER_PROXY_HOPS="1") as stack:
         program_ids = {policy: _new_program(stack, policy) for policy in POLICIES}
         message_ids = {case: str(uuid4()) for case in CASES}
+        locations: dict[tuple[str, str], str] = {}
         for (policy, signal, way_in), person in CASES.items():
             _send_what_is_not_taken(stack.trackers[1], program_ids[policy], person, signal)
             answer = WAYS_IN[way_in](
@@ -150,8 +171,9 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
                 person,
                 person.headers(signal),
             )
-            assert answer.status_code == 200, answer.text
-        sent = Sent(stack, program_ids, message_ids)
+            assert answer.status_code == (302 if way_in == "click" else 200), answer.text
+            locations[policy, signal] = answer.headers.get("location", "")
+        sent = Sent(stack, program_ids, message_ids, locations)
         for case in CASES:
             until(lambda case=case: sent.item(case), timeout_s=20)  # type: ignore[misc]
         yield sent
@@ -166,7 +188,7 @@ def frames(sent: Sent) -> bytes:
 def _new_program(stack: Stack, policy: str) -> str:
     program_id = f"{policy}-{uuid4().hex[:8]}"
     body = {"name": "privacy", "customerId": 1, "customerName": "c", "checksum": "1", "privacy": policy}
-    answer = stack.trackers[0].put(f"/programs/{program_id}?wait=true", json=body | {"retentionDays": 7})
+    answer = stack.trackers[0].put(f"/programs/{program_id}?wait=true", json=body | OPTIONS)
     assert answer.status_code == 200
     until(lambda: stack.trackers[1].get(f"/programs/{program_id}").status_code == 200, timeout_s=5)
     return program_id
@@ -217,6 +239,33 @@ def test_what_is_kept_is_what_the_rule_says(sent: Sent, case: tuple[str, str, st
         assert kept == {"client_address": person.network, "user_agent": "Firefox", "referrer": ORIGIN}
     else:
         assert kept == {"referrer": ORIGIN}
+
+
+@pytest.mark.parametrize(("policy", "signal"), [*product(POLICIES, SIGNALS)])
+def test_a_destination_is_told_the_visitor_that_is_stored(sent: Sent, policy: str, signal: str) -> None:
+    told = parse_qs(urlsplit(sent.locations[policy, signal]).query)
+    stored = sent.item((policy, signal, "click"))
+
+    assert told.get("visitor", [None]) == [stored.get("visitor", {}).get("S")]
+
+
+@pytest.mark.parametrize(("policy", "length"), [("full", 9), ("truncate", 22), ("anonymous", None)])
+def test_of_a_partners_call_nothing_is_kept_but_the_visitor_by_the_rule(
+    sent: Sent, policy: str, length: int | None
+) -> None:
+    program_id, person = sent.program_ids[policy], Person(999)
+    key = sent.stack.trackers[0].get(f"/programs/{program_id}/key").json()["key"]
+    query = {"transaction": "t1", "timestamp": str(int(time.time())), "visitor": "partner-9"}
+    query["signature"] = sign(key, postback_text(program_id, query))
+
+    answer = sent.stack.trackers[0].get(
+        f"/postback/{program_id}", params=query, headers=person.headers("no signal")
+    )
+
+    item = until(lambda: sent.stack.stored(program_id, answer.json()["messageId"]), timeout_s=10)
+    assert {name: len(str(item[name]["S"])) for name in KEPT if name in item} == (
+        {"visitor": length} if length else {}
+    )
 
 
 def test_a_stored_event_says_when_it_goes(sent: Sent) -> None:
