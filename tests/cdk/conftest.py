@@ -24,10 +24,10 @@ class Synthesis:
 
     def __init__(self, factory: pytest.TempPathFactory) -> None:
         self._factory = factory
-        self._bundles = factory.mktemp("bundles")
-        (self._bundles / "handler.py").write_text("")
+        self._bundles: dict[str, Path] = {}
 
-    def __call__(self, context: Mapping[str, object]) -> Assembly:
+    def __call__(self, context: Mapping[str, object], *, code: str = "") -> Assembly:
+        """`code` is all that is in the functions' bundles."""
         from aws_cdk import App
 
         from cdk.app import synthesise
@@ -35,8 +35,14 @@ class Synthesis:
         outdir = self._factory.mktemp("cdk.out")
         flags = json.loads((ROOT / "cdk.json").read_text())["context"]
         app = App(context={**flags, **IMAGES, **context}, outdir=str(outdir))
-        synthesise(app, bundle=lambda name: self._bundles)
+        synthesise(app, bundle=lambda name: self._bundle(code))
         return Assembly(outdir)
+
+    def _bundle(self, code: str) -> Path:
+        if code not in self._bundles:
+            self._bundles[code] = self._factory.mktemp("bundle")
+            (self._bundles[code] / "handler.py").write_text(code)
+        return self._bundles[code]
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from cdk.profiles import PROFILES
 from schemas.errors import SettingsError
+from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly
 
 STACKS = ["cache", "data", "functions", "monitoring", "network", "services"]
@@ -21,8 +21,6 @@ DATA = {
 }
 ROOT = Path(__file__).resolve().parents[2]
 """Where .cfnlintrc.yaml is."""
-
-Synthesise = Callable[[Mapping[str, object]], Assembly]
 
 
 def test_a_deployment_is_six_stacks(assembly: Assembly) -> None:
@@ -41,7 +39,7 @@ def test_data_outlives_its_stack(assembly: Assembly) -> None:
             assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
-def test_data_that_need_not_be_kept_goes(synthesise: Synthesise) -> None:
+def test_data_that_need_not_be_kept_goes(synthesise: Synthesis) -> None:
     data = synthesise({"storage.retain": "false"}).templates["data"]["Resources"]
 
     assert {each.get("DeletionPolicy") for each in data.values()} <= {"Delete", None}
@@ -49,6 +47,24 @@ def test_data_that_need_not_be_kept_goes(synthesise: Synthesise) -> None:
 
 def test_no_resource_of_data_refers_to_code(assembly: Assembly) -> None:
     assert "Fn::ImportValue" not in str(assembly.templates["data"])
+
+
+def changed(before: Assembly, after: Assembly) -> set[str]:
+    return {name for name, template in before.templates.items() if template != after.templates[name]}
+
+
+def test_a_change_of_code_touches_the_stack_of_that_code_alone(synthesise: Synthesis) -> None:
+    before = synthesise({})
+
+    assert changed(before, synthesise({})) == set()
+    assert changed(before, synthesise({}, code="changed = True")) == {"functions"}
+    assert changed(before, synthesise({"containerImage": "example.com/tracker:2"})) == {"services"}
+
+
+def test_a_larger_redis_touches_the_cache_alone(synthesise: Synthesis) -> None:
+    larger = synthesise({"cache.nodeType": "cache.m7g.large"})
+
+    assert changed(synthesise({}), larger) == {"cache"}
 
 
 def test_cfn_lint_finds_nothing(assemblies: dict[str, Assembly]) -> None:
@@ -60,7 +76,7 @@ def test_cfn_lint_finds_nothing(assemblies: dict[str, Assembly]) -> None:
     assert (found.stdout, found.stderr, found.returncode) == ("", "", 0)
 
 
-def test_the_review_by_cdk_nag_ends_a_synthesis_that_it_finds_something_in(synthesise: Synthesise) -> None:
+def test_the_review_by_cdk_nag_ends_a_synthesis_that_it_finds_something_in(synthesise: Synthesis) -> None:
     from aws_cdk import App, Stack, Validations, aws_s3
     from cdk_nag import AwsSolutionsChecks
 
@@ -72,6 +88,6 @@ def test_the_review_by_cdk_nag_ends_a_synthesis_that_it_finds_something_in(synth
         app.synth()
 
 
-def test_a_wrong_context_is_named(synthesise: Synthesise) -> None:
+def test_a_wrong_context_is_named(synthesise: Synthesis) -> None:
     with pytest.raises(SettingsError, match=r"tracker\.taskMax"):
         synthesise({"tracker.taskMax": "3"})
