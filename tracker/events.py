@@ -45,10 +45,9 @@ class EventMaker:
         policy = policy_for(program.privacy, sender.signals)
         program_reason = invalid_reason(program, checksum=asked.checksum, now_ms=now_ms)
         sender_reason = self._sender_reason(traces, sender)
-        named = None
-        if sender.keeps_cookies and allows_cookie(policy) and not traces.visitor and not sender_reason:
-            named = new_visitor()
-            traces = traces._replace(visitor=named)
+        is_unnamed = sender.keeps_cookies and not traces.visitor and not sender_reason
+        named = new_visitor() if is_unnamed and allows_cookie(policy) else None
+        traces = traces._replace(visitor=traces.visitor or named)
         event = _event(
             program,
             asked,

@@ -120,3 +120,15 @@ async def test_a_served_copy_that_no_level_can_check_is_a_stale_answer(tracker: 
 
 async def _is(client: httpx.AsyncClient, name: str, value: float) -> bool:
     return (await scrape(client))[name] == pytest.approx(value)
+
+
+async def test_what_is_refused_and_what_no_person_sent_is_counted(tracker: Tracker) -> None:
+    tracker.set_program(rate_per_s=2)
+
+    for headers in ({"user-agent": "Googlebot/2.1"}, {"sec-purpose": "prefetch"}, {}, {}):
+        await tracker.client.get(f"/event/{ID}", headers=headers)
+
+    metrics = await scrape(tracker.client)
+    assert metrics["tracker_events_total,kind=view,outcome=bot"] == 1
+    assert metrics["tracker_events_total,kind=view,outcome=prefetch"] == 1
+    assert metrics["tracker_events_total,kind=view,outcome=rate_limited"] == 2
