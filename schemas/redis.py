@@ -14,10 +14,11 @@ everything in Redis was written after it.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from schemas.errors import UNREADABLE
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
@@ -53,6 +54,8 @@ Returns 1 when the record was replaced and the message published, 0 when it held
 _encode = msgspec.json.encode
 _programs = msgspec.json.Decoder(Program)
 _totals = msgspec.json.Decoder(Totals)
+
+Value = TypeVar("Value")
 
 
 class Change(NamedTuple):
@@ -119,12 +122,22 @@ def read_program(fields: Sequence[bytes | str | None]) -> Record | None:
     version, value = fields
     if version is None or value is None:
         return None
-    return Record(int(version), _programs.decode(value) if value else None)
+    return Record(int(version), _decoded(_programs, value) if value else None)
 
 
 def read_totals(value: bytes | str | None) -> Totals | None:
-    """The totals of an `HGET totals:{id} value`; None when the key is not there."""
-    return None if value is None else _totals.decode(value)
+    """The totals of an `HGET totals:{id} value`; None when the key is not there.
+
+    Raises msgspec.MsgspecError for a value this version did not write.
+    """
+    return None if value is None else _decoded(_totals, value)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Value], value: bytes | str) -> Value:
+    try:
+        return decoder.decode(value)
+    except UNREADABLE as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def _change(key: str, channel: str, version: int, value: bytes, message: Invalidation) -> Change:
