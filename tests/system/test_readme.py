@@ -1,4 +1,4 @@
-"""The README's walk does what it says: its commands are run, its answers compared."""
+"""What the documents say at a console is so: their commands are run, their answers compared."""
 
 import re
 import shutil
@@ -13,15 +13,16 @@ COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 VARIES = re.compile(r'"messageId":"[^"]+"|"version":\d+|curl/[\d.]+')
 
 
-def walk() -> list[tuple[str, str]]:
-    blocks = CONSOLE.findall((ROOT / "README.md").read_text())
+def walk(document: str) -> list[tuple[str, str]]:
+    blocks = CONSOLE.findall((ROOT / document).read_text())
     return [step for block in blocks for step in COMMAND.findall(block)]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_walk_with_curl_gives_the_answers_that_the_readme_shows(stack: Stack) -> None:
-    steps = walk()
-    assert len(steps) >= 7
+@pytest.mark.parametrize(("document", "count"), [("README.md", 7), ("docs/ways-in.md", 5)])
+def test_a_walk_with_curl_gives_the_answers_that_it_shows(stack: Stack, document: str, count: int) -> None:
+    steps = walk(document)
+    assert len(steps) >= count
     for command, shown in steps:
         assert same(run(command, stack), shown)
 
