@@ -24,6 +24,17 @@ def actions(*modules: str) -> set[str]:
     return {PARTIQL.get(action, action) for action in called}
 
 
+def unknown(*modules: str) -> set[str]:
+    """Calls of what an AWS client can do, on something that does not go by the name of one."""
+    known = {method for service in CLIENTS.values() for method in _operations(service)}
+    return {
+        f"{module}: {name}.{method}"
+        for module in _closure(modules)
+        for name, method in _methods(module)
+        if method in known and name.strip("_") not in CLIENTS
+    }
+
+
 def _closure(modules: tuple[str, ...]) -> set[str]:
     graph = _graph()
     return {*modules, *(each for module in modules for each in graph.find_upstream_modules(module))}
@@ -35,25 +46,25 @@ def _graph() -> grimp.ImportGraph:
 
 
 def _called(module: str) -> Iterator[str]:
+    for name, method in _methods(module):
+        service = CLIENTS.get(name.strip("_"))
+        if service and (operation := _operations(service).get(method)):
+            yield f"{service}:{operation}"
+
+
+def _methods(module: str) -> Iterator[tuple[str, str]]:
+    """The methods that are called, with the name of what they are called on."""
     for node in ast.walk(ast.parse(_source(module))):
         match node:
-            case ast.Call(func=ast.Attribute(value=client, attr=method)):
-                service = CLIENTS.get(_name(client).strip("_"))
-                operation = _operations(service).get(method) if service else None
-                if operation:
-                    yield f"{service}:{operation}"
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=method)
+            ):
+                yield name, method
 
 
 def _source(module: str) -> str:
     path = ROOT.joinpath(*module.split("."))
     return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
-
-
-def _name(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-    return ""
 
 
 @cache

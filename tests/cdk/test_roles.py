@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cdk.calls import actions
+from tests.cdk.calls import actions, unknown
 from tests.cdk.policies import Statement, allows, statements
 from tests.cdk.templates import Assembly
 
@@ -170,6 +170,12 @@ def test_a_role_may_do_what_its_code_calls_and_no_more(assembly: Assembly, name:
 @pytest.mark.parametrize("name", ENTRIES)
 def test_what_is_said_to_be_called_is_what_the_code_calls(name: str) -> None:
     assert {action for action, _ in CALLED[name]} == actions(*ENTRIES[name])
+
+
+def test_no_call_of_a_client_is_overlooked() -> None:
+    entries = [module for modules in ENTRIES.values() for module in modules]
+
+    assert unknown(*entries) == {"lambdas.refresh: _redis.scan"}
 
 
 def test_every_role_is_looked_at(assembly: Assembly) -> None:
