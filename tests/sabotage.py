@@ -76,11 +76,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "2xx only when Kinesis has confirmed",
-        Edit(
-            "tracker/intake.py",
-            "                await self._ask(event)\n",
-            "                self._ask(event)\n",
-        ),
+        Edit("tracker/intake.py", "await self._ask(event, request", "self._ask(event, request"),
         (
             "tests/tracker/test_intake.py::test_an_event_is_on_the_stream_once_it_is_acknowledged",
             "tests/faults/test_trackers.py::test_tracker_killed_three_times",
