@@ -44,7 +44,11 @@ def test_what_the_tracker_serves_gets_through(assembly: Assembly, served: list[s
     for path in served:
         through = any(fnmatch.fnmatchcase(path, pattern) for pattern in passed_on(assembly))
 
-        assert through is (path != "/metrics"), path
+        assert through or path == "/metrics", path
+
+
+def test_metrics_are_not_for_everybody(assembly: Assembly) -> None:
+    assert not any(fnmatch.fnmatchcase("/metrics", pattern) for pattern in passed_on(assembly))
 
 
 def test_all_else_is_404(assembly: Assembly) -> None:

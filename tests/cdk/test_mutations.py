@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cdk import test_cache, test_functions, test_network, test_roles, test_services
+from tests.cdk import (
+    test_app,
+    test_balancer,
+    test_cache,
+    test_functions,
+    test_monitoring,
+    test_network,
+    test_roles,
+    test_services,
+    test_storage,
+)
 from tests.cdk.templates import Assembly
 
 Change = Callable[[Assembly], None]
@@ -61,32 +71,83 @@ def a_container_as_root(assembly: Assembly) -> None:
     test_services.container(assembly, "Tracker")["User"] = "0"
 
 
-def of_persist(check: Callable[[Assembly, str], None]) -> Check:
-    return lambda assembly: check(assembly, "Persist")
+def tasks_with_public_addresses(assembly: Assembly) -> None:
+    network = test_services.service(assembly, "Tracker")["NetworkConfiguration"]
+    network["AwsvpcConfiguration"]["AssignPublicIp"] = "ENABLED"
 
 
-def of_the_tracker(check: Callable[[Assembly, str], None]) -> Check:
-    return lambda assembly: check(assembly, "Tracker")
+def a_secret_in_plain_text(assembly: Assembly) -> None:
+    variable = {"Name": "ADMIN_TOKEN", "Value": "password"}
+    test_services.container(assembly, "Tracker")["Environment"].append(variable)
+
+
+def a_tracker_that_is_killed_as_it_drains(assembly: Assembly) -> None:
+    test_services.container(assembly, "Tracker")["StopTimeout"] = 10
+
+
+def every_path_passed_on(assembly: Assembly) -> None:
+    (default,) = assembly.one(test_balancer.LISTENER)["DefaultActions"]
+    default["Type"] = "forward"
+
+
+def metrics_for_everybody(assembly: Assembly) -> None:
+    rule = assembly.all(test_balancer.RULE)[0]
+    rule["Conditions"][0]["PathPatternConfig"]["Values"].append("/metrics")
+
+
+def tables_that_cannot_be_restored(assembly: Assembly) -> None:
+    del assembly.one("AWS::DynamoDB::Table", "Events")["PointInTimeRecoverySpecification"]
+
+
+def a_bucket_for_everybody(assembly: Assembly) -> None:
+    assembly.one("AWS::S3::Bucket", "FailedEvents")["PublicAccessBlockConfiguration"]["BlockPublicAcls"] = (
+        False
+    )
+
+
+def data_that_goes_with_its_stack(assembly: Assembly) -> None:
+    next(iter(assembly.templates["data"]["Resources"].values()))["DeletionPolicy"] = "Delete"
+
+
+def an_alarm_that_tells_nobody(assembly: Assembly) -> None:
+    next(iter(test_monitoring.alarms(assembly).values()))["AlarmActions"] = []
+
+
+def of(name: str, check: Callable[[Assembly, str], None]) -> Check:
+    """A test that is made for each of several parts, of this one."""
+
+    def check_one(assembly: Assembly) -> None:
+        check(assembly, name)
+
+    check_one.__name__ = check.__name__
+    return check_one
 
 
 MAY_DO = test_roles.test_a_role_may_do_what_its_code_calls_and_no_more
+PRIVATE = test_services.test_tasks_are_in_private_subnets_and_nobody_gets_into_them
 NOTICED: list[tuple[Change, Check]] = [
     (redis_in_a_single_zone, test_cache.test_redis_survives_the_loss_of_a_zone),
     (redis_without_a_replica, test_cache.test_redis_survives_the_loss_of_a_zone),
     (redis_without_tls, test_cache.test_redis_takes_nothing_without_tls_and_password),
     (redis_open_to_the_world, test_network.test_redis_is_reached_by_our_services_alone),
     (redis_open_to_the_world, test_network.test_the_load_balancer_alone_is_open_to_the_world),
-    (no_failure_destination, of_persist(test_functions.test_what_is_given_up_is_kept_whole)),
-    (no_bisect, of_persist(test_functions.test_no_batch_blocks_a_shard_for_a_day)),
-    (no_end_of_retries, of_persist(test_functions.test_no_batch_blocks_a_shard_for_a_day)),
-    (a_role_for_every_action, of_persist(MAY_DO)),
-    (a_role_for_every_resource, of_persist(MAY_DO)),
-    (
-        a_role_that_may_not_do_its_work,
-        of_persist(MAY_DO),
-    ),
-    (no_circuit_breaker, of_the_tracker(test_services.test_a_deployment_that_does_not_start_is_rolled_back)),
-    (a_container_as_root, of_the_tracker(test_services.test_a_container_is_neither_root_nor_writes)),
+    (no_failure_destination, of("Persist", test_functions.test_what_is_given_up_is_kept_whole)),
+    (no_bisect, of("Persist", test_functions.test_no_batch_blocks_a_shard_for_a_day)),
+    (no_end_of_retries, of("Persist", test_functions.test_no_batch_blocks_a_shard_for_a_day)),
+    (a_role_for_every_action, of("Persist", MAY_DO)),
+    (a_role_for_every_resource, of("Persist", MAY_DO)),
+    (a_role_that_may_not_do_its_work, of("Persist", MAY_DO)),
+    (no_circuit_breaker, of("Tracker", test_services.test_a_deployment_that_does_not_start_is_rolled_back)),
+    (tasks_with_public_addresses, of("Tracker", PRIVATE)),
+    (a_secret_in_plain_text, test_services.test_the_trackers_secrets_are_injected),
+    (a_tracker_that_is_killed_as_it_drains, test_services.test_a_tracker_has_the_time_to_stop_that_it_needs),
+    (every_path_passed_on, test_balancer.test_all_else_is_404),
+    (metrics_for_everybody, test_balancer.test_metrics_are_not_for_everybody),
+    (tables_that_cannot_be_restored, test_storage.test_tables_are_paid_per_request_restorable_and_protected),
+    (a_bucket_for_everybody, test_storage.test_no_bucket_is_public_or_plain),
+    (data_that_goes_with_its_stack, test_app.test_data_outlives_its_stack),
+    (an_alarm_that_tells_nobody, test_monitoring.test_every_alarm_says_what_it_means_and_tells_somebody),
+    (a_container_as_root, of("Tracker", test_services.test_a_container_is_neither_root_nor_writes)),
 ]
 
 
