@@ -63,7 +63,7 @@ SABOTAGES = (
     ),
     Sabotage(
         "flush on reconnect",
-        Edit("tracker/programs.py", "self._linked = True\n        self._gap()", "self._linked = True"),
+        Edit("tracker/programs.py", 'before."""\n        self._gap()', 'before."""'),
         ("tests/properties/test_convergence.py", "tests/faults/test_staleness.py"),
     ),
     Sabotage(
