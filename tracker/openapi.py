@@ -28,8 +28,10 @@ Errors = tuple[type[TrackerError], ...]
 PROGRAM_ID = "212313"
 """Of every example."""
 
-ALWAYS: Errors = (MalformedError, RequestTimeoutError, TooLargeError, TrackerError, UnavailableError)
-"""What any request may be refused with, whatever it asks for."""
+UNREAD: Errors = (MalformedError, RequestTimeoutError, TooLargeError)
+"""What any request may be refused with before its route is looked for."""
+ALWAYS: Errors = (TrackerError, UnavailableError)
+"""What any route may answer."""
 WITH_BODY: Errors = (UnsupportedMediaTypeError, ExpectationError)
 WITH_TOKEN: Errors = (UnauthorizedError, ForbiddenError)
 
@@ -83,14 +85,15 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Beside those that any request of its kind may be refused with."""
     admin: bool = False
     problems: bool = True
-    """Whether an error is answered as one."""
+    """Whether the route answers an error as one."""
 
     @property
     def all_errors(self) -> Errors:
         if not self.problems:
-            return ()
+            return UNREAD
         return (
             *self.errors,
+            *UNREAD,
             *ALWAYS,
             *(WITH_BODY if self.body else ()),
             *(WITH_TOKEN if self.admin else ()),
@@ -200,12 +203,10 @@ def _without_null(schema: Json) -> Json:
 
 
 def _body(body: Body, schemas: _Schemas) -> Json:
-    content = {
-        media_type: {"schema": schemas.of(body.kind), "example": _given(body.example)}
-        if media_type == JSON
-        else {}
-        for media_type in body.media_types
-    }
+    """Every form holds the same; how it is written is said in JSON alone."""
+    schema = schemas.of(body.kind)
+    content: Json = {media_type: {"schema": schema} for media_type in body.media_types}
+    content[JSON]["example"] = _given(body.example)
     return {"required": body.required, "content": content}
 
 

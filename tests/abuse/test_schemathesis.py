@@ -1,0 +1,90 @@
+"""Schemathesis asks a real task what the document allows, and what it does not."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.tracker.documented import the_document
+from tests.tracker.task import Task, running_task
+
+EXAMPLES = 20
+SECRET = "s" * 32
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@schemathesis.serializer("application/msgpack")
+def as_msgpack(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:  # msgpack has no such integers
+        return msgspec.json.encode(value)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    items = value if isinstance(value, list) else [value]
+    return b"\n".join(map(msgspec.json.encode, items))
+
+
+schema = schemathesis.openapi.from_dict(the_document())
+
+
+class Asked:
+    """A task, and the events that it acknowledged."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.acknowledged: set[UUID] = set()
+
+
+@pytest.fixture(scope="module")
+def asked(valkey: str, ministack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    """Nothing that was acknowledged is lost, and a good request is answered, when all is over."""
+    folder: Path = tmp_path_factory.mktemp("schemathesis")
+    running = running_task(folder, redis_url=valkey, aws_url=ministack, apply_timeout_ms=50, secret=SECRET)
+    stack = AsyncExitStack()
+    with asyncio.Runner() as runner:
+        try:
+            asked = Asked(runner.run(stack.enter_async_context(running)))
+            yield asked
+            assert runner.run(asked.task.client.get("/health/ready")).status_code == 200
+            assert asked.acknowledged
+            assert asked.acknowledged <= set(asked.task.stored_ids())
+            assert "Traceback" not in asked.task.log()
+        finally:
+            runner.run(stack.aclose())
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_as_documented(case: schemathesis.Case[Any], asked: Asked) -> None:
+    response = case.call_and_validate(base_url=asked.task.url, checks=CHECKS)
+
+    if response.status_code == 200 and "/event" in case.path:
+        asked.acknowledged |= _acknowledged(msgspec.json.decode(response.content))
+
+
+def _acknowledged(answer: dict[str, Any]) -> set[UUID]:
+    items = answer.get("results", [answer])
+    return {UUID(str(item["messageId"])) for item in items}
