@@ -31,6 +31,7 @@ test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 
 faults: $(INSTALLED) ## break things under load and audit what was promised (ARGS="-k redis")
 	@$(BIN)/python -m pytest -q -m faults tests/faults --reliability docs/reliability.md $(ARGS)
+	@$(BIN)/python -m pytest -q -m faults tests/workers $(ARGS)
 
 sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices
 	@$(BIN)/python -m tests.sabotage

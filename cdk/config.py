@@ -7,7 +7,15 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.dynamodb import EVENTS_KEY, EXPIRES_AT, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, KeySchema
+from schemas.dynamodb import (
+    EVENTS_KEY,
+    EXPIRES_AT,
+    LEASES_KEY,
+    PROGRAMS_KEY,
+    STATE_KEY,
+    TOTALS_KEY,
+    KeySchema,
+)
 
 
 class Table(Struct, frozen=True):
@@ -49,6 +57,7 @@ class Config(Struct, frozen=True, kw_only=True):
     totals: Table = Table("tracker-totals", TOTALS_KEY)
     programs: Table = Table("tracker-programs", PROGRAMS_KEY)
     leases: Table = Table("tracker-leases", LEASES_KEY)
+    state: Table = Table("tracker-state", STATE_KEY)
     event_stream: Stream = Stream(name="tracker-events")
     update_stream: Stream = Stream(name="tracker-updates")
     persist_source: EventSource = EventSource()
@@ -58,7 +67,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        return (self.events, self.totals, self.programs, self.leases)
+        return (self.events, self.totals, self.programs, self.leases, self.state)
 
     @property
     def streams(self) -> tuple[Stream, ...]:

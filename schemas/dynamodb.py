@@ -5,7 +5,8 @@
     totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
 
     programs   program_id                                  core data, or a tombstone
-    leases     lease_key "{application}/{stream}/{shard}"  how far a reader has come
+    leases     lease_key "{application}/{stream}/{shard}"  who reads it, and how far (schemas/leases.py)
+    state      lease_key, entry "{table}/{key}"            an agent's tables, an item an entry (likewise)
 
 An event's `origin` is "{lane}:{sequence number}". A lane's totals of a program are the number of the
 program's events whose origin is in that lane, at or before its fence (docs/decisions/0005-counting.md).
@@ -46,6 +47,7 @@ EVENTS_KEY = KeySchema("bucket", "message_id")
 TOTALS_KEY = KeySchema("program_id", "lane")
 PROGRAMS_KEY = KeySchema("program_id")
 LEASES_KEY = KeySchema("lease_key")
+STATE_KEY = KeySchema("lease_key", "entry")
 
 EXPIRES_AT = "expires_at"
 """When DynamoDB's time to live removes an event, a few days late at most (Amazon DynamoDB Developer

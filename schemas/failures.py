@@ -4,6 +4,7 @@ Failed records, which can never be applied, set aside by the function with their
 
     {stream}/{shard}/{sequence number}.json             a whole Kinesis record
     {stream}/{shard}/{sequence number}-{index}.json     one event of a frame
+    agents/{agent}/{stream}/{shard}/...                 either, where it is a stream agent that failed on it
 
 The key comes from the origin alone, so that a retry overwrites its own object. And discarded batches,
 which the event source mapping gave up, as Lambda writes them (AWS Lambda Developer Guide, "Retain
@@ -32,7 +33,8 @@ class FailedRecord(
     """Bytes that could not be applied, why, and where they came from. Only append fields, with defaults.
 
     `payload` (base64 in JSON) is the record's data, or one encoded event when `index` tells its place
-    in a frame. `reason` is the `reason` of a PoisonError.
+    in a frame. `reason` is that of a TrackerError. `agent` is the stream agent that failed on it:
+    to everyone else it may be well.
     """
 
     stream: str
@@ -44,12 +46,14 @@ class FailedRecord(
     failed_at_ms: int
     index: int | None = None
     partition_key: str | None = None
+    agent: str | None = None
 
     @property
     def key(self) -> str:
         """The name of its object."""
         place = self.sequence_number if self.index is None else f"{self.sequence_number}-{self.index}"
-        return f"{self.stream}/{self.shard_id}/{place}.json"
+        whose = "" if self.agent is None else f"agents/{self.agent}/"
+        return f"{whose}{self.stream}/{self.shard_id}/{place}.json"
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

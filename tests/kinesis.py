@@ -133,6 +133,10 @@ class InMemoryKinesis:
     def open_shard_ids(self) -> list[str]:
         return [shard.shard_id for shard in self._shards.values() if not shard.closed]
 
+    def hashes(self, shard_id: str) -> tuple[int, int]:
+        """The first and last hash key of a shard."""
+        return self._shards[shard_id].first_hash, self._shards[shard_id].last_hash
+
     def records(self, shard_id: str | None = None) -> list[Answer]:
         """What a shard holds, or all of them one after the other, in the order of `shard_ids`."""
         shards = [self._shards[shard_id]] if shard_id else self._shards.values()

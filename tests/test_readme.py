@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.settings import PersistSettings, RefreshSettings
 from tracker.settings import TrackerSettings
-from workers.settings import HostSettings
+from workers.settings import HostSettings, WorkerSettings
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TAKERS: dict[str, type[msgspec.Struct]] = {
@@ -16,6 +16,7 @@ TAKERS: dict[str, type[msgspec.Struct]] = {
     "persist": PersistSettings,
     "refresh": RefreshSettings,
     "Lambda hosts": HostSettings,
+    "workers": WorkerSettings,
 }
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.+) \|$", re.MULTILINE)
 

@@ -13,9 +13,11 @@ from typing import Any
 
 from schemas.errors import SettingsError, UnavailableError
 from schemas.settings import load
+from workers import working
 from workers.recount import Recount, described
 from workers.replay import Replay
 from workers.restore import Streams
+from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
 from workers.runtime.host import Host
@@ -24,7 +26,7 @@ from workers.runtime.positions import DynamoDBPositions
 from workers.runtime.puts import Puts
 from workers.runtime.source import AWS_ERRORS
 from workers.runtime.supervisor import Supervisor
-from workers.settings import HostSettings, RecountSettings, ReplaySettings
+from workers.settings import HostSettings, RecountSettings, ReplaySettings, WorkerSettings
 
 POSITION_ATTEMPTS = 3
 COMMAND_ATTEMPTS = 5
@@ -74,7 +76,26 @@ def replay_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
     return replay(settings, prefix=chosen.prefix, dry_run=chosen.dry_run)
 
 
-COMMANDS = {"lambda": host_command, "recount": recount_command, "replay": replay_command}
+def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(WorkerSettings, environment)
+    if chosen.check:
+        return working.check(settings)
+    agents = working.chosen(working.found(), chosen.agents)
+    _log_to_stderr(settings.log_level)
+    return worker(settings, agents, burst=chosen.burst)
+
+
+COMMANDS = {
+    "lambda": host_command,
+    "recount": recount_command,
+    "replay": replay_command,
+    "worker": worker_command,
+}
+
+
+async def worker(settings: WorkerSettings, agents: Agents, *, burst: bool) -> int:
+    """Runs `agents` until the process is told to stop, or they have caught up."""
+    return await working.work(settings, agents, stop=_stop_signal(), burst=burst)
 
 
 async def recount(settings: RecountSettings, program_ids: Sequence[str]) -> int:
@@ -138,6 +159,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     hosting = commands.add_parser("lambda", help="host a Lambda function on its stream")
     hosting.add_argument("function", choices=("persist", "refresh"))
+    running = commands.add_parser("worker", help="run stream agents, all or those named")
+    running.add_argument("agents", nargs="*", metavar="agent")
+    running.add_argument("--burst", action="store_true", help="stop once all is read")
+    running.add_argument("--check", action="store_true", help="ask the worker here whether it is well")
     recounting = commands.add_parser("recount", help="put totals right that a given-up batch left wrong")
     recounting.add_argument("--program", action="append", default=[], metavar="ID", help="only this one")
     replaying = commands.add_parser("replay", help="put what failed back on its stream")

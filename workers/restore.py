@@ -41,6 +41,8 @@ def restored(failure: Failure, streams: Streams) -> Restored:
     """
     if failure.stream not in streams:
         raise PoisonError(f"{failure.stream} is neither {streams.events} nor {streams.updates}")
+    if isinstance(failure, FailedRecord) and failure.agent is not None:
+        raise PoisonError(f"only agent {failure.agent} failed on it, and everyone would read it again")
     if isinstance(failure, DiscardedBatch):
         return Restored(failure.stream, [_entry(each) for each in failure.invocation.records])
     data = _event_data(failure) if failure.stream == streams.events else _update_data(failure)

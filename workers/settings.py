@@ -45,6 +45,37 @@ class HostSettings(AwsSettings, frozen=True, kw_only=True):
             raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")
 
 
+class WorkerSettings(AwsSettings, frozen=True, kw_only=True):
+    """A worker of stream agents."""
+
+    event_stream: Name = field(name="EVENT_STREAM")
+    update_stream: Name = field(name="UPDATE_STREAM")
+    leases_table: Name = field(name="LEASES_TABLE")
+    state_table: Name = field(name="STATE_TABLE")
+    failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
+
+    failover_ms: Positive = field(name="WORKER_FAILOVER_MS", default=10_000)
+    """After so long of silence a worker's shards are taken over. It renews them three times in that."""
+    poll_interval_ms: Positive = field(name="WORKER_POLL_INTERVAL_MS", default=1_000)
+    """A shard takes five reads a second, shared by all its readers."""
+    shard_refresh_ms: Positive = field(name="WORKER_SHARD_REFRESH_MS", default=30_000)
+    """How often to look for shards that a reshard brought. Where a shard ends, it is at once."""
+    prefetch_bytes: Positive = field(name="WORKER_PREFETCH_BYTES", default=4_194_304)
+    """Of each shard and agent: no more is read while so much waits. One read may bring 10 MiB."""
+    commit_interval_ms: Positive = field(name="WORKER_COMMIT_INTERVAL_MS", default=500)
+    """The longest that a result waits for its commit, and so to be seen."""
+    idle_ms: Positive = field(name="WORKER_IDLE_MS", default=5_000)
+    """On a shard without events, event time follows the clock so far behind."""
+    event_attempts: Positive = field(name="WORKER_EVENT_ATTEMPTS", default=3)
+    """How often an agent is given an event that it fails on."""
+    retry_most_ms: Positive = field(name="WORKER_RETRY_MOST_MS", default=10_000)
+    """The longest wait between two attempts at an event or a commit."""
+    stop_timeout_ms: Positive = field(name="WORKER_STOP_TIMEOUT_MS", default=8_000)
+    """How long a shard that is let go of may take for the event in hand and the commit."""
+    health_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_HEALTH_PORT", default=0)
+    """Where `--check` asks, on this machine alone. 0: nowhere."""
+
+
 class RecountSettings(AwsSettings, frozen=True, kw_only=True):
     """`recount`: events table and totals table, the totals to the update stream."""
 

@@ -76,6 +76,7 @@ def _names(config: Config, addresses: Addresses) -> dict[str, str]:
         "TOTALS_TABLE": config.totals.name,
         "PROGRAMS_TABLE": config.programs.name,
         "LEASES_TABLE": config.leases.name,
+        "STATE_TABLE": config.state.name,
         "FAILED_EVENTS_BUCKET": config.failed_events_bucket,
         "LAMBDA_FAILURE_BUCKET": config.failed_events_bucket,
         "REDIS_URL": addresses.redis_url,

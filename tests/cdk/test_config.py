@@ -5,7 +5,7 @@ def test_every_table_and_stream_has_a_name_of_its_own() -> None:
     tables = [table.name for table in LOCAL.tables]
     streams = [stream.name for stream in LOCAL.streams]
 
-    assert len(set(tables)) == 4
+    assert len(set(tables)) == 5
     assert len(set(streams)) == 2
 
 

@@ -11,6 +11,7 @@ from schemas.dynamodb import (
     EXPIRES_AT,
     LEASES_KEY,
     PROGRAMS_KEY,
+    STATE_KEY,
     TOTALS_KEY,
     Item,
     KeySchema,
@@ -133,13 +134,14 @@ GOLDEN_LANE: Item = {
 
 
 def test_the_keys_of_each_table() -> None:
-    keys = [EVENTS_KEY, TOTALS_KEY, PROGRAMS_KEY, LEASES_KEY]
+    keys = [EVENTS_KEY, TOTALS_KEY, PROGRAMS_KEY, LEASES_KEY, STATE_KEY]
 
     assert keys == [
         KeySchema("bucket", "message_id"),
         KeySchema("program_id", "lane"),
         KeySchema("program_id"),
         KeySchema("lease_key"),
+        KeySchema("lease_key", "entry"),
     ]
 
 

@@ -58,6 +58,7 @@ def test_the_key_tells_the_origin() -> None:
 
     assert WHOLE.key == f"{origin}.json"
     assert EVENT.key == f"{origin}-0.json"
+    assert msgspec.structs.replace(EVENT, agent="tally").key == f"agents/tally/{origin}-0.json"
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"type":"other"}', b"\xff", b"[" * 100_000])

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from aiobotocore.session import get_session
 
-from schemas.dynamodb import LEASES_KEY
+from schemas.dynamodb import LEASES_KEY, STATE_KEY, KeySchema
 from tests.lambdas.cloud import Cloud, created
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
@@ -55,13 +55,18 @@ async def stream(kinesis: Any) -> str:
 
 @pytest.fixture
 async def leases_table(dynamodb: Any) -> str:
-    name = f"leases-{uuid4()}"
-    await dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": LEASES_KEY.partition, "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": LEASES_KEY.partition, "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    return await _table(dynamodb, "leases", LEASES_KEY)
+
+
+@pytest.fixture
+async def state_table(dynamodb: Any) -> str:
+    return await _table(dynamodb, "state", STATE_KEY)
+
+
+@pytest.fixture
+async def bucket(s3: Any) -> str:
+    name = f"failed-{uuid4()}"
+    await s3.create_bucket(Bucket=name)
     return name
 
 
@@ -70,3 +75,15 @@ def _client(service: str, endpoint_url: str) -> AbstractAsyncContextManager[Any]
         service, endpoint_url=endpoint_url, **CREDENTIALS
     )
     return client
+
+
+async def _table(dynamodb: Any, kind: str, key: KeySchema) -> str:
+    name = f"{kind}-{uuid4()}"
+    keys = [(each, role) for each, role in zip(key, ("HASH", "RANGE"), strict=True) if each is not None]
+    await dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": each, "KeyType": role} for each, role in keys],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name

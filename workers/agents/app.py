@@ -3,9 +3,9 @@
 An agent is a module of this package that registers itself here: it is found by being there.
 """
 
-from schemas.events import Event, hash_key
+from schemas.events import Event, encode_event, hash_key
 from schemas.frames import decode_frame
-from schemas.updates import Update, decode_update
+from schemas.updates import Update, decode_update, encode_update
 from workers.runtime.agents import Agents, Decoded, Topic
 
 
@@ -21,6 +21,10 @@ def _updates(data: bytes) -> Decoded[Update]:
 agents = Agents()
 
 events = Topic[Event](
-    name="events", decode=_events, at_ms=lambda event: event.received_at_ms, hash_of=hash_key
+    name="events",
+    decode=_events,
+    encode=encode_event,
+    at_ms=lambda event: event.received_at_ms,
+    hash_of=hash_key,
 )
-updates = Topic[Update](name="updates", decode=_updates)
+updates = Topic[Update](name="updates", decode=_updates, encode=encode_update)

@@ -58,13 +58,15 @@ class Topic(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A stream as agents know it: under a name of its own, and how its records are read.
 
     `decode` raises PoisonError for a record that is none. `at_ms` is when an event happened, the time of
-    windows; without it, when its record arrived. `hash_of` is where the producer puts a key.
+    windows; without it, when its record arrived. `hash_of` is where the producer puts a
+    key. `encode` makes the bytes of one event, to keep where an agent failed on it.
     """
 
     name: str
     decode: Callable[[bytes], Decoded[T]]
     at_ms: Callable[[T], int] | None = None
     hash_of: Callable[[str], int] = kinesis_hash
+    encode: Callable[[T], bytes] = msgspec.msgpack.encode
 
 
 class TableParameter(msgspec.Struct, frozen=True):
@@ -80,6 +82,13 @@ class TableParameter(msgspec.Struct, frozen=True):
         if self.options.window is None:
             return Table(entries, codec, default)
         return WindowedTable(entries, codec, default, self.options.window)
+
+    def merged(self, first: bytes, second: bytes) -> bytes:
+        """One value of two, for a key that two shards knew. Raises AgentError where none is told how."""
+        if self.options.merge is None:
+            raise AgentError("both shards that were merged know a key, and its table has no `merge`")
+        codec: Codec[Any, Any] = Codec(self.key_type, self.value_type)
+        return codec.value(self.options.merge(codec.decode_value(first), codec.decode_value(second)))
 
 
 class Agent(Generic[T]):

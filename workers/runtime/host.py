@@ -14,11 +14,12 @@ import asyncio
 import logging
 from functools import partial
 
+from schemas.leases import SHARD_END
 from workers.runtime.batches import Batches
 from workers.runtime.delivery import ClockMs, Delivery, wall_clock_ms
 from workers.runtime.destination import Destination
 from workers.runtime.invocation import Function
-from workers.runtime.positions import SHARD_END, Positions, readable
+from workers.runtime.positions import Positions, readable
 from workers.runtime.source import Kinesis, ShardEnd, ShardReader, Shards
 from workers.runtime.supervisor import Supervisor
 from workers.settings import HostSettings

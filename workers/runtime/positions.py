@@ -3,12 +3,9 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from schemas.dynamodb import LEASES_KEY
 from schemas.errors import UnavailableError
+from schemas.leases import Lease, Row, lease_key, lease_row_key
 from workers.runtime.source import AWS_ERRORS, Shard
-
-SHARD_END = "SHARD_END"
-"""The position behind the last record of a closed shard."""
 
 
 class Position(NamedTuple):
@@ -17,6 +14,14 @@ class Position(NamedTuple):
     after: str | None = None
     partial: str | None = None
     done: int = 0
+
+
+def position_of(lease: Lease) -> Position:
+    """Where whoever takes the lease goes on."""
+    if lease.half_done is None:
+        return Position(lease.checkpoint)
+    record, _, done = lease.half_done.rpartition("/")
+    return Position(lease.checkpoint, record, int(done))
 
 
 class Positions(Protocol):
@@ -46,7 +51,8 @@ class DynamoDBPositions:
     def __init__(self, dynamodb: DynamoDB, *, table: str, application: str, stream: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._prefix = f"{application}/{stream}"
+        self._application = application
+        self._stream = stream
 
     async def load(self, shard_id: str) -> str | None:
         try:
@@ -69,8 +75,8 @@ class DynamoDBPositions:
         except AWS_ERRORS as error:
             raise self._unavailable(error) from error
 
-    def _key(self, shard_id: str) -> dict[str, dict[str, str]]:
-        return {LEASES_KEY.partition: {"S": f"{self._prefix}/{shard_id}"}}
+    def _key(self, shard_id: str) -> Row:
+        return lease_row_key(lease_key(self._application, self._stream, shard_id))
 
     def _unavailable(self, error: Exception) -> UnavailableError:
         return UnavailableError(f"table {self._table}: {str(error) or type(error).__name__}")

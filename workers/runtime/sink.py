@@ -1,7 +1,9 @@
 """Sinks: where an agent's results go. They go out before the commit, so a sink must be idempotent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+
+from workers.runtime.puts import Entry, Puts
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -15,6 +17,18 @@ class Outlet(Protocol[T_contra]):
 
         After a kill it is given them again too, perhaps in other company.
         """
+
+
+class StreamOutlet(Generic[T]):
+    """Puts each result on a Kinesis stream, as the record that `entry` makes of it."""
+
+    def __init__(self, puts: Puts, stream: str, entry: Callable[[T], Entry]) -> None:
+        self._puts = puts
+        self._stream = stream
+        self._entry = entry
+
+    async def __call__(self, results: Sequence[T], /) -> None:
+        await self._puts.put(self._stream, [self._entry(result) for result in results])
 
 
 class Sink(Generic[T]):

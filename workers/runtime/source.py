@@ -13,6 +13,9 @@ from workers.runtime.backoff import backoff_s
 
 READ_LIMIT = 10_000
 """Records in one GetRecords call: the most there can be. Its reply is at most 10 MiB."""
+READS_PER_S = 5
+"""What a shard takes of all its readers together (GetRecords)."""
+HASH_KEYS = 2**128
 FIRST_RETRY_S = 0.1
 MOST_RETRY_S = 5.0
 AWS_ERRORS = (ClientError, BotoCoreError, OSError, TimeoutError)
@@ -34,10 +37,15 @@ class Kinesis(Protocol):
 
 
 class Shard(NamedTuple):
-    """A shard, open or closed, and the shards it came from by a split or merge."""
+    """A shard, open or closed, the shards it came from by a split or merge, and its range of hash keys."""
 
     shard_id: str
     parents: tuple[str, ...] = ()
+    first_hash: int = 0
+    last_hash: int = HASH_KEYS - 1
+
+    def covers(self, hash_key: int) -> bool:
+        return self.first_hash <= hash_key <= self.last_hash
 
 
 class Record(NamedTuple):
@@ -89,6 +97,19 @@ class Shards:
         return UnavailableError(f"stream {self._stream}: {str(error) or type(error).__name__}")
 
 
+class Turns:
+    """Shares the reads that a shard takes among this process's readers of it."""
+
+    def __init__(self) -> None:
+        self._next_s: dict[str, float] = {}
+
+    async def wait(self, shard_id: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        turn_s = max(now_s, self._next_s.get(shard_id, now_s))
+        self._next_s[shard_id] = turn_s + 1 / READS_PER_S
+        await asyncio.sleep(turn_s - now_s)
+
+
 class ShardReader:
     """Reads one shard from behind `after` (a sequence number), or from its oldest record for None.
 
@@ -96,7 +117,14 @@ class ShardReader:
     """
 
     def __init__(
-        self, kinesis: Kinesis, stream: str, shard_id: str, *, after: str | None, poll_interval_ms: int
+        self,
+        kinesis: Kinesis,
+        stream: str,
+        shard_id: str,
+        *,
+        after: str | None,
+        poll_interval_ms: int,
+        turns: Turns | None = None,
     ) -> None:
         self.end: ShardEnd | None = None
         self.lag_ms: int | None = None
@@ -106,6 +134,7 @@ class ShardReader:
         self._shard_id = shard_id
         self._after = after
         self._poll_interval_s = poll_interval_ms / 1000
+        self._turns = turns
         self._iterator: str | None = None
         self._due_s = 0.0
         self._waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
@@ -118,6 +147,8 @@ class ShardReader:
         Cancelled, it loses nothing: the next read starts at the same record.
         """
         await asyncio.sleep(self._due_s - asyncio.get_running_loop().time())
+        if self._turns is not None:
+            await self._turns.wait(self._shard_id)
         try:
             answer = await self._get_records()
         except AWS_ERRORS as error:
@@ -173,7 +204,13 @@ class ShardReader:
 
 def _shard(shard: Mapping[str, Any]) -> Shard:
     parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
-    return Shard(shard["ShardId"], tuple(parent for parent in parents if parent))
+    hashes = shard["HashKeyRange"]
+    return Shard(
+        shard["ShardId"],
+        tuple(parent for parent in parents if parent),
+        int(hashes["StartingHashKey"]),
+        int(hashes["EndingHashKey"]),
+    )
 
 
 def _start(after: str | None) -> dict[str, str]:

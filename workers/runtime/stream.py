@@ -10,6 +10,7 @@ Per shard, in this order, and again after each:
 A kill at any point leaves the last commit: the events behind it come again, to the state of then.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
@@ -53,8 +54,12 @@ class Feed(Protocol[T]):
     """Where the events of a shard come from."""
 
     @property
+    def stopped(self) -> bool:
+        """This worker is to let go of the shard: no further event is handed out."""
+
+    @property
     def ended(self) -> bool:
-        """There is nothing more: the shard is read to its end, or this worker is to stop."""
+        """There is nothing more: the shard is read to its end, or the feed is stopped."""
 
     @property
     def end(self) -> Position | None:
@@ -121,8 +126,13 @@ class Stream(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """All events have been handed out, and are done with."""
-        return self._feed.ended and not self._again and not self.in_hand
+        """All events that are to be handed out have been, and are done with."""
+        return self._feed.ended and (self._feed.stopped or not self._again) and not self.in_hand
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is in hand, and everything done is committed."""
+        return not self.in_hand and not self._again and self._due_ms is None
 
     def hand_again(self) -> None:
         """What is in hand comes again, one at a time: an event that fails shall fail alone."""
@@ -160,6 +170,9 @@ class Stream(Generic[T]):
             except LeaseLostError as error:
                 self.failure = error
                 raise
+            except asyncio.CancelledError:
+                self.failure = LeaseLostError("a commit was cut off: nobody knows whether it was written")
+                raise
             except UnavailableError as error:
                 wait_s = next(waits)
                 log.warning("a commit is tried again in %.1f s: %s", wait_s, error)
@@ -185,7 +198,7 @@ class Stream(Generic[T]):
         return [item.event for item in items]
 
     async def _item(self, until_ms: int | None) -> Item[T] | None:
-        while not self._again:
+        while not self._again or self._feed.stopped:
             item = await self._feed.next(self._wake_ms(until_ms))
             if item is not None or self._feed.ended:
                 return item

@@ -62,11 +62,16 @@ class Supervisor:
         task = self._tasks.get(name)
         return task is not None and not task.done()
 
+    async def ended(self, name: str) -> None:
+        """Returns once the task has ended by itself, or was stopped."""
+        if self.is_running(name):
+            await asyncio.wait([self._tasks[name]])
+
     async def stop(self, name: str) -> None:
         """Cancels the task, if it has not ended by itself, and waits until it has ended."""
-        task = self._tasks.pop(name)
-        task.cancel()
-        await asyncio.wait([task])
+        if task := self._tasks.pop(name, None):
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         waits = self._backoff()

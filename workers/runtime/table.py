@@ -259,6 +259,13 @@ class WindowedTable(Generic[K, V]):
         return Pane(window, self._entries, self._codec, self._default)
 
 
+def routing_key(entry: str) -> str:
+    """What decides on which shard an entry is: its key, or the first item of that; its window does not."""
+    start, slash, rest = entry.partition("/")
+    key = msgspec.json.decode(rest if slash and start.isdigit() else entry)
+    return str(key[0] if isinstance(key, list) and key else key)
+
+
 def _limited(data: bytes, limit: int, what: str) -> bytes:
     if len(data) > limit:
         raise TooLargeError(f"a {what} of {len(data)} bytes is over {limit}")

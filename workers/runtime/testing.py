@@ -111,6 +111,7 @@ class _Outlet:
 class _Feed(Generic[T]):
     """Hands out what is put; knows when the agent waits for more."""
 
+    stopped = False
     end = None
     caught_up = True
 

@@ -4,6 +4,7 @@ import logging
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from schemas.leases import SHARD_END
 from tests.kinesis import InMemoryKinesis, client_error
 from tests.workers.ports import (
     OTHER_SHARD,
@@ -21,7 +22,6 @@ from tests.workers.ports import (
     put_on_each_shard,
     shard_of,
 )
-from workers.runtime.positions import SHARD_END
 
 
 async def batches_of(handler: RecordingHandler, count: int) -> list[list[bytes]]:

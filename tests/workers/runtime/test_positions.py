@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from schemas.errors import UnavailableError
+from schemas.leases import SHARD_END
 from tests.workers.ports import OTHER_SHARD, SHARD
-from workers.runtime.positions import SHARD_END, DynamoDBPositions, readable
+from workers.runtime.positions import DynamoDBPositions, readable
 from workers.runtime.source import Shard
 
 GRANDPARENT, PARENT, SIBLING, CHILD = (

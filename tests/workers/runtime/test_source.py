@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from schemas.errors import UnavailableError
 from tests.kinesis import InMemoryKinesis, client_error
 from tests.workers.ports import QUIET_S, SHARD, TIMEOUT_S, put
-from workers.runtime.source import READ_LIMIT, Record, Shard, ShardEnd, ShardReader, Shards
+from workers.runtime.source import HASH_KEYS, READ_LIMIT, Record, Shard, ShardEnd, ShardReader, Shards
 
 LONG_MS = 60_000
 
@@ -198,9 +198,10 @@ async def test_every_page_of_shards_is_listed_with_parents() -> None:
     shards = await Shards(kinesis, "events").listed()
 
     assert shards == [
-        Shard(SHARD),
-        Shard("shardId-000000000001"),
-        *(Shard(child, (SHARD,)) for child in children),
+        Shard(SHARD, (), 0, HASH_KEYS // 2 - 1),
+        Shard("shardId-000000000001", (), HASH_KEYS // 2, HASH_KEYS - 1),
+        Shard(children[0], (SHARD,), 0, HASH_KEYS // 4 - 1),
+        Shard(children[1], (SHARD,), HASH_KEYS // 4, HASH_KEYS // 2 - 1),
     ]
 
 
