@@ -12,7 +12,7 @@ LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --pyth
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults sabotage coldstart synth deploy bootstrap destroy check lock
+.PHONY: help setup run demo test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see t
 
 coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothing to their first answer
 	@$(BIN)/python -m pytest -q -s -m bench tests/lambdas/test_coldstart.py
+
+bench: $(INSTALLED) ## measure what a click takes, in each mode of acknowledgement (ARGS="--rate 200")
+	@$(BIN)/python -m tests.bench click $(ARGS)
 
 synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
 	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)
