@@ -95,6 +95,9 @@ class FakeTotals:
     async def read(self, program_id: str) -> Totals:
         return totals()
 
+    async def read_all(self, program_ids: Sequence[str]) -> list[Totals]:
+        return [totals() for _ in program_ids]
+
 
 class FakeCatalog:
     def __init__(self, truth: FakeLevel) -> None:

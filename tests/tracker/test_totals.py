@@ -1,5 +1,6 @@
 """Totals: from Redis, and without it from DynamoDB's lanes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -12,10 +13,10 @@ from redis.backoff import NoBackoff
 from schemas.dynamodb import LaneTotals, lane_item
 from schemas.errors import CoreDataUnavailableError
 from schemas.programs import Totals
-from schemas.redis import PUBLISH_IF_NEWER, totals_change
+from schemas.redis import PUBLISH_IF_NEWER, totals_change, totals_key
 from tests.factories import totals
 from tests.kinesis import client_error
-from tracker.totals import TotalsReader
+from tracker.totals import SUMS_AT_ONCE, TotalsReader
 
 
 class FakeDynamoDB:
@@ -23,10 +24,16 @@ class FakeDynamoDB:
 
     def __init__(self) -> None:
         self.down = False
+        self.asked = 0
+        self.most_asked = 0
 
     async def query(self, **request: Any) -> dict[str, Any]:
         if self.down:
             raise client_error("ThrottlingException")
+        self.asked += 1
+        self.most_asked = max(self.most_asked, self.asked)
+        await asyncio.sleep(0)
+        self.asked -= 1
         if "ExclusiveStartKey" in request:
             return {"Items": [lane_item("p", "b", LaneTotals("1", Totals(clicks=2)))]}
         return {
@@ -72,3 +79,19 @@ async def test_without_either_they_are_unavailable(redis: Redis, dynamodb: FakeD
 
     with pytest.raises(CoreDataUnavailableError):
         await reader(redis, dynamodb).read(str(uuid4()))
+
+
+async def test_many_are_one_question_to_redis_and_what_it_has_not_is_summed_some_at_a_time(
+    redis: Redis, dynamodb: FakeDynamoDB
+) -> None:
+    program_ids = [str(uuid4()) for _ in range(1_000)]
+    kept, broken, other = program_ids[:3]
+    change = totals_change("channel", kept, totals())
+    await redis.register_script(PUBLISH_IF_NEWER)(keys=change.keys, args=change.args)
+    await redis.hset(totals_key(broken), "value", "[" * 100_000)
+    await redis.set(totals_key(other), "no hash")
+
+    found = await reader(redis, dynamodb).read_all(program_ids)
+
+    assert found == [totals()] + [Totals(views=1, clicks=2)] * 999
+    assert dynamodb.most_asked == SUMS_AT_ONCE

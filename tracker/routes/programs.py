@@ -1,6 +1,5 @@
 """`/programs`: core data read with live totals, and changed through the update stream."""
 
-import asyncio
 from typing import Annotated
 
 import msgspec
@@ -74,7 +73,7 @@ async def list_programs(request: Request) -> HTTPResponse:
     services = services_of(request)
     query = read_query(request, PageQuery)
     page = await services.catalog.page(limit=query.limit, cursor=query.cursor)
-    totals = await asyncio.gather(*(services.totals.read(program.program_id) for program in page.programs))
+    totals = await services.totals.read_all([program.program_id for program in page.programs])
     listed = [ProgramAnswer(*each) for each in zip(page.programs, totals, strict=True)]
     return answer(request, PageAnswer(listed, page.cursor))
 
