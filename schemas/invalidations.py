@@ -7,7 +7,8 @@ publishes (see schemas/redis.py), so a subscriber that sees a gap knows that it 
 import msgspec
 
 from schemas.errors import UNREADABLE
-from schemas.programs import Program, ProgramId, Totals, Version
+from schemas.minutes import Minute
+from schemas.programs import Count, Program, ProgramId, Totals, Version
 
 
 class ProgramInvalidated(
@@ -40,7 +41,19 @@ class TotalsPublished(
     sequence: int = 0
 
 
-Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished
+class MinutePublished(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="minute"
+):
+    """What one part of a program's minute has counted so far. Published on the channel of minutes."""
+
+    program_id: ProgramId
+    start_ms: Count
+    part: str
+    minute: Minute
+    sequence: int = 0
+
+
+Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished | MinutePublished
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Invalidation] = msgspec.json.Decoder(Invalidation)

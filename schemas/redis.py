@@ -3,10 +3,12 @@
     program:{id}          hash  version, value   a Program as JSON; value "" is a tombstone
     totals:{id}           hash  version, value   Totals as JSON; version is `Totals.stored`
     purged                hash  version, value   the last purge
+    minute:{start ms}     hash  "{id}/{part}"    a Minute as JSON: what one part has counted
     sequence:{channel}    integer                the number of the last message on the channel
 
     REDIS_CHANNEL             program and purge invalidations
     REDIS_CHANNEL:totals      totals
+    REDIS_CHANNEL:minutes     minutes
 
 Redis is a cache: all of it may vanish and is rebuilt from DynamoDB. And it may come back older than
 it was, when a replica that lags takes over. So a record expires: RECORD_TTL_S after such an event
@@ -22,10 +24,12 @@ from schemas.errors import UNREADABLE
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
+    MinutePublished,
     ProgramInvalidated,
     TotalsPublished,
     encode_invalidation,
 )
+from schemas.minutes import Minute
 from schemas.programs import Program, Totals
 
 PROGRAM_KEYS = "program:*"
@@ -33,6 +37,8 @@ PROGRAM_KEYS = "program:*"
 RECORD_FIELDS = ("version", "value")
 
 RECORD_TTL_S = 3_600
+MINUTE_TTL_S = 3_600
+"""How long a minute is kept after it last changed."""
 
 PUBLISH_IF_NEWER = f"""
 local held = redis.call('HGET', KEYS[1], 'version')
@@ -51,9 +57,30 @@ KEYS: record, sequence. ARGV: version, value, channel, message (a non-empty JSON
 Returns 1 when the record was replaced and the message published, 0 when it held this or newer.
 """
 
+PUBLISH_IF_MORE = f"""
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if held then
+    local minute = cjson.decode(held)
+    if minute.views + minute.clicks + minute.conversions + minute.invalid >= tonumber(ARGV[2]) then
+        return 0
+    end
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('EXPIRE', KEYS[1], {MINUTE_TTL_S})
+local sequence = redis.call('INCR', KEYS[2])
+redis.call('PUBLISH', ARGV[4], '{{"sequence":' .. sequence .. ',' .. string.sub(ARGV[5], 2))
+return 1
+"""
+"""Set a part of a minute that counted more events than the one held, bump the channel's sequence, publish.
+
+KEYS: minute, sequence. ARGV: field, number of events, value, channel, message (a non-empty JSON object).
+Returns 1 when the part was replaced and the message published, 0 when it held as many or more.
+"""
+
 _encode = msgspec.json.encode
 _programs = msgspec.json.Decoder(Program)
 _totals = msgspec.json.Decoder(Totals)
+_minutes = msgspec.json.Decoder(Minute)
 
 Value = TypeVar("Value")
 
@@ -63,6 +90,13 @@ class Change(NamedTuple):
 
     keys: tuple[str, str]
     args: tuple[int, bytes, str, bytes]
+
+
+class MinuteChange(NamedTuple):
+    """The keys and arguments of one PUBLISH_IF_MORE call."""
+
+    keys: tuple[str, str]
+    args: tuple[str, int, bytes, str, bytes]
 
 
 class Record(NamedTuple):
@@ -83,6 +117,15 @@ def totals_key(program_id: str) -> str:
 def totals_channel(channel: str) -> str:
     """The channel of totals, beside the channel of invalidations."""
     return f"{channel}:totals"
+
+
+def minute_key(start_ms: int) -> str:
+    return f"minute:{start_ms}"
+
+
+def minutes_channel(channel: str) -> str:
+    """The channel of minutes, beside the channel of invalidations."""
+    return f"{channel}:minutes"
 
 
 def sequence_key(channel: str) -> str:
@@ -109,6 +152,16 @@ def totals_change(channel: str, program_id: str, totals: Totals) -> Change:
     return _change(key, totals_channel(channel), totals.stored, _encode(totals), message)
 
 
+def minute_change(channel: str, program_id: str, start_ms: int, part: str, minute: Minute) -> MinuteChange:
+    """Makes `minute` what the part has counted, published on the channel of minutes of `channel`."""
+    message = MinutePublished(program_id=program_id, start_ms=start_ms, part=part, minute=minute)
+    minutes = minutes_channel(channel)
+    return MinuteChange(
+        (minute_key(start_ms), sequence_key(minutes)),
+        (f"{program_id}/{part}", minute.events, _encode(minute), minutes, encode_invalidation(message)),
+    )
+
+
 def purge_change(channel: str, version: int) -> Change:
     """Tells every subscriber once, however often this purge is applied."""
     return _change("purged", channel, version, b"", CacheInvalidated(version=version))
@@ -131,6 +184,15 @@ def read_totals(value: bytes | str | None) -> Totals | None:
     Raises msgspec.MsgspecError for a value this version did not write.
     """
     return None if value is None else _decoded(_totals, value)
+
+
+def read_minute(field: bytes, value: bytes) -> tuple[str, str, Minute]:
+    """A program id, a part of its minute, and what that has counted: of one field of `minute:{start ms}`.
+
+    Raises msgspec.MsgspecError for a value this version did not write.
+    """
+    program_id, _, part = field.decode().partition("/")
+    return program_id, part, _decoded(_minutes, value)
 
 
 def _decoded(decoder: msgspec.json.Decoder[Value], value: bytes | str) -> Value:

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
+    MinutePublished,
     ProgramInvalidated,
     TotalsPublished,
     decode_invalidation,
     encode_invalidation,
 )
+from schemas.minutes import Minute
 from schemas.programs import Totals
 from tests.factories import VERSION, program, totals
 from tests.schemas import strategies
@@ -36,6 +38,13 @@ GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
     "totals": (
         TotalsPublished(program_id="212313", totals=totals()),
         b'{"type":"totals","programId":"212313","totals":{"views":5,"clicks":3,"conversions":2,"invalid":1}}',
+    ),
+    "minute": (
+        MinutePublished(
+            program_id="212313", start_ms=1_760_000_040_000, part="a", minute=Minute(views=5, visitors=2)
+        ),
+        b'{"type":"minute","programId":"212313","startMs":1760000040000,"part":"a","minute":{"views":5,'
+        b'"clicks":0,"conversions":0,"invalid":0,"visitors":2}}',
     ),
     "no totals yet": (
         TotalsPublished(program_id="212313", totals=Totals()),
