@@ -99,13 +99,14 @@ class Lane(Actor[Keyed, None]):
         self._moved = moved
 
     async def receive(self, batch: list[Mail]) -> None:
-        queues = self._queues(batch)
-        waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
+        queues, waits = self._queues(batch), _retry_waits_s()
         while puts := [queue.first for queue in queues if queue.first]:
             confirmed = await self._put(puts)
             for queue in queues:
                 if queue.first and (queue.first in confirmed or _abandoned(queue.first)):
                     queue.advance()
+            if confirmed:
+                waits = _retry_waits_s()
             if len(confirmed) < len(puts):
                 await asyncio.sleep(next(waits))
 
@@ -324,6 +325,10 @@ def _puts(key: str, mails: list[Mail]) -> Iterator[Put]:
     for count, data in split_frames([mail.message.payload for mail in mails]):
         yield Put(key, data, mails[start : start + count])
         start += count
+
+
+def _retry_waits_s() -> Iterator[float]:
+    return backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
 
 
 def _abandoned(put: Put) -> bool:

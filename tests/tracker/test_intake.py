@@ -24,6 +24,7 @@ from schemas.frames import decode_frame
 from schemas.programs import Acknowledgement
 from tests.factories import view
 from tests.kinesis import InMemoryKinesis, client_error
+from tests.properties.leaping import LeapingLoop
 from tests.tracker.ports import tracker_settings
 from tracker.intake import EVENT_OVERHEAD_BYTES, Intake
 from workers.runtime.supervisor import Supervisor
@@ -154,6 +155,17 @@ async def test_a_put_whose_answer_is_lost_is_sent_again_with_the_same_ids() -> N
         await intake.send(event)
 
     assert stored(kinesis) == [event, event]
+
+
+def test_where_half_of_the_records_is_refused_forty_frames_are_confirmed_in_time() -> None:
+    async def errors() -> list[TrackerError | None]:
+        kinesis = InMemoryKinesis()
+        async with running(kinesis) as intake:
+            kinesis.refuse_every(2)
+            return await send_all(intake, [view(visitor="v", referrer=token_hex(5_000)) for _ in range(80)])
+
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        assert runner.run(errors()) == [None] * 80
 
 
 async def test_an_event_not_confirmed_in_time_is_not_acknowledged_and_not_sent_anew() -> None:
