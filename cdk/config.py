@@ -11,11 +11,20 @@ from schemas.dynamodb import (
     EVENTS_KEY,
     EXPIRES_AT,
     LEASES_KEY,
+    PLACES_INDEX,
+    PLACES_KEY,
     PROGRAMS_KEY,
     STATE_KEY,
     TOTALS_KEY,
     KeySchema,
 )
+
+
+class Index(Struct, frozen=True):
+    """A second order of a table's items, with all that is in them; of those alone that have its key."""
+
+    name: str
+    key: KeySchema
 
 
 class Table(Struct, frozen=True):
@@ -24,6 +33,7 @@ class Table(Struct, frozen=True):
     name: str
     key: KeySchema
     expires_at: str | None = None
+    index: Index | None = None
 
 
 class Stream(Struct, frozen=True, kw_only=True):
@@ -53,7 +63,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """One deployment of the system."""
 
     region: str = "us-east-1"
-    events: Table = Table("tracker-events", EVENTS_KEY, EXPIRES_AT)
+    events: Table = Table("tracker-events", EVENTS_KEY, EXPIRES_AT, Index(PLACES_INDEX, PLACES_KEY))
     totals: Table = Table("tracker-totals", TOTALS_KEY)
     programs: Table = Table("tracker-programs", PROGRAMS_KEY)
     leases: Table = Table("tracker-leases", LEASES_KEY)

@@ -19,7 +19,7 @@ from cdk.foundation import Foundation
 from cdk.log_group import log_group
 from cdk.network import REDIS_PORT, Network
 from cdk.review import accept
-from cdk.storage import grant_put
+from cdk.storage import grant_put, grant_table
 from cdk.streams import CONSUMER_ACTIONS, READ_ACTIONS
 from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.settings import to_environment
@@ -151,7 +151,7 @@ class Functions(Construct):
             profile=on.deployment.persist,
             log_days=on.deployment.monitoring.log_days,
         )
-        on.storage.events.grant(persist.role, "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert")
+        grant_table(on.storage.events, persist.role, "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert")
         on.storage.totals.grant(persist.role, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
         on.streams.updates.grant(persist.role, "kinesis:PutRecords")
         return persist

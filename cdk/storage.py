@@ -35,7 +35,7 @@ class Storage(Construct):
 
     def _table(self, table: Table) -> dynamodb.Table:
         partition, sort = table.key
-        return dynamodb.Table(
+        made = dynamodb.Table(
             self,
             table.name.removeprefix("tracker-").capitalize(),
             partition_key=_attribute(partition),
@@ -49,6 +49,15 @@ class Storage(Construct):
             deletion_protection=self._profile.retain,
             removal_policy=self._removal,
         )
+        if table.index is not None:
+            partition, sort = table.index.key
+            made.add_global_secondary_index(
+                index_name=table.index.name,
+                partition_key=_attribute(partition),
+                sort_key=_attribute(sort) if sort else None,
+                projection_type=dynamodb.ProjectionType.ALL,
+            )
+        return made
 
     def _key(self) -> secretsmanager.Secret:
         """What salts and the programs' keys are derived from: lost, nothing that was signed is taken."""
@@ -91,6 +100,15 @@ class Storage(Construct):
 def removal_policy(profile: profiles.Storage) -> RemovalPolicy:
     """Of everything that holds data."""
     return RemovalPolicy.RETAIN if profile.retain else RemovalPolicy.DESTROY
+
+
+def grant_table(
+    table: dynamodb.ITable, role: iam.IRole, *actions: str, index_name: str | None = None
+) -> None:
+    """Lets a role do this to a table, or to one index of it. What CDK grants on a table that has an index
+    covers every index."""
+    resource = f"{table.table_arn}/index/{index_name}" if index_name else table.table_arn
+    role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
 
 def grant_put(bucket: s3.IBucket, role: iam.IRole) -> None:

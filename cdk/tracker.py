@@ -13,8 +13,9 @@ from cdk.images import container_image
 from cdk.network import REDIS_PORT, TRACKER_PORT
 from cdk.review import accept
 from cdk.secret import generated_secret
-from cdk.storage import Storage
+from cdk.storage import Storage, grant_table
 from cdk.streams import Streams
+from schemas.dynamodb import PLACES_INDEX
 from tracker.settings import TrackerSettings
 
 ALIVE = f"import urllib.request as u; u.urlopen('http://127.0.0.1:{TRACKER_PORT}/health/live', timeout=4)"
@@ -79,6 +80,8 @@ class Tracker(Construct):
         streams.updates.grant(role, "kinesis:PutRecords")
         storage.programs.grant(role, "dynamodb:GetItem", "dynamodb:Scan")
         storage.totals.grant(role, "dynamodb:Query")
+        grant_table(storage.events, role, "dynamodb:GetItem", "dynamodb:Query")
+        grant_table(storage.events, role, "dynamodb:Query", index_name=PLACES_INDEX)
 
     def _admin_token(self) -> secretsmanager.Secret:
         token = generated_secret(self, "AdminToken")

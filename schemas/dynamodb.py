@@ -2,6 +2,7 @@
 
     events     bucket "{program_id}#{n}", message_id       one item per distinct message id, until
                                                            `expires_at` (epoch seconds), where it has one
+               index: bucket, place                        of those whose id does not tell when they came
     totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
 
     programs   program_id                                  core data, or a tombstone
@@ -22,6 +23,7 @@ from uuid import UUID
 
 from schemas.errors import EventError
 from schemas.events import KINDS, CoreData, Event, kind_of
+from schemas.places import place_of, told_by_id
 from schemas.programs import Program, Totals
 
 BUCKETS = 16
@@ -44,6 +46,11 @@ class KeySchema(NamedTuple):
 
 
 EVENTS_KEY = KeySchema("bucket", "message_id")
+PLACE = "place"
+PLACES_KEY = KeySchema(EVENTS_KEY.partition, PLACE)
+PLACES_INDEX = "places"
+"""An item is in an index only where it has the index's key (Amazon DynamoDB Developer Guide, "Take advantage
+of sparse indexes"), and only what is there is paid for: docs/decisions/0020-newest-first.md."""
 TOTALS_KEY = KeySchema("program_id", "lane")
 PROGRAMS_KEY = KeySchema("program_id")
 LEASES_KEY = KeySchema("lease_key")
@@ -147,9 +154,9 @@ def event_item(event: Event, origin: Origin) -> Item:
     program = event.program
     core = {attribute: getattr(program, name) for name, attribute in _CORE_ATTRIBUTES.items()}
     own = {name: getattr(event, name) for name in _OWN_FIELDS}
-    return events_key(program.program_id, event.message_id) | _attributes(
-        {"kind": kind_of(event), "origin": str(origin), EXPIRES_AT: expires_at_s(event)} | core | own
-    )
+    place = str(place_of(event)) if told_by_id(event) is None else None
+    made = {"kind": kind_of(event), "origin": str(origin), EXPIRES_AT: expires_at_s(event), PLACE: place}
+    return events_key(program.program_id, event.message_id) | _attributes(made | core | own)
 
 
 def expires_at_s(event: Event) -> int | None:

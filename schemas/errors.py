@@ -9,7 +9,8 @@ TrackerError                        500  internal_error
 │   ├── SignatureError              403  bad_signature
 │   │   └── ExpiredSignatureError   403  expired_signature
 │   ├── NotFoundError               404  not_found
-│   │   └── ProgramNotFoundError    404  program_not_found
+│   │   ├── ProgramNotFoundError    404  program_not_found
+│   │   └── EventNotFoundError      404  event_not_found
 │   ├── MethodNotAllowedError       405  method_not_allowed
 │   ├── RequestTimeoutError         408  request_timeout
 │   ├── TooLargeError               413  too_large
@@ -18,6 +19,7 @@ TrackerError                        500  internal_error
 ├── RateLimitedError                429  rate_limited            (with Retry-After)
 ├── UnavailableError                503  unavailable             (with Retry-After)
 │   ├── CoreDataUnavailableError    503  core_data_unavailable
+│   ├── EventsUnavailableError      503  events_unavailable
 │   ├── BufferFullError             503  buffer_full
 │   ├── NotAcknowledgedError        503  not_acknowledged
 │   ├── UpdateStreamUnavailableError  503  update_stream_unavailable
@@ -113,6 +115,12 @@ class ProgramNotFoundError(NotFoundError):
     reason = "program_not_found"
 
 
+class EventNotFoundError(NotFoundError):
+    """The program has no stored event with this message id. What was just acknowledged is stored soon."""
+
+    reason = "event_not_found"
+
+
 class MethodNotAllowedError(RequestError):
     """The path answers other methods; `Allow` names them."""
 
@@ -168,6 +176,12 @@ class CoreDataUnavailableError(UnavailableError):
     """Neither Redis nor DynamoDB answered, and this task holds no copy of the program."""
 
     reason = "core_data_unavailable"
+
+
+class EventsUnavailableError(UnavailableError):
+    """The events table did not answer."""
+
+    reason = "events_unavailable"
 
 
 class BufferFullError(UnavailableError):

@@ -1,7 +1,8 @@
 """Valid messages for tests; each factory takes any field as a keyword."""
 
+from random import getrandbits
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec.structs import replace
 
@@ -47,6 +48,11 @@ def click(**fields: Any) -> Click:
 def conversion(**fields: Any) -> Conversion:
     """A valid conversion with a message id of its own."""
     return Conversion(**(_event_fields() | {"click_id": "click-1"} | fields))
+
+
+def id_made_at(at_ms: int) -> UUID:
+    """A UUIDv7 of that millisecond."""
+    return UUID(int=at_ms << 80 | 7 << 76 | getrandbits(12) << 64 | 2 << 62 | getrandbits(62))
 
 
 def program(**fields: Any) -> Program:

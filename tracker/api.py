@@ -7,6 +7,8 @@ from schemas.errors import (
     BufferFullError,
     CoreDataUnavailableError,
     DrainingError,
+    EventNotFoundError,
+    EventsUnavailableError,
     ExpiredSignatureError,
     NotAcknowledgedError,
     NotConfiguredError,
@@ -20,7 +22,7 @@ from schemas.errors import (
 from schemas.programs import Program, Totals
 from tracker.answers import JSON
 from tracker.changes import Change
-from tracker.openapi import PROGRAM_ID, Answer, Body, Errors, Operation
+from tracker.openapi import MESSAGE_ID, PROGRAM_ID, Answer, Body, Errors, Operation
 from tracker.requests import EventRequest
 from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
 from tracker.routes.click import ClickRequest
@@ -28,13 +30,14 @@ from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
 from tracker.routes.health import HealthAnswer
 from tracker.routes.postback import PostbackAnswer, PostbackRequest
 from tracker.routes.programs import ChangeQuery, KeyAnswer, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
+from tracker.routes.stored import EventQuery, EventsAnswer, EventsQuery, StoredEventAnswer
 
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
 TEXT = "text/plain"
 
-_MESSAGE_ID = UUID("0190e8a3-6a1c-7000-8000-000000000001")
 _VERSION = 1_795_477_946_559_466
+_RECEIVED_AT_MS = 1_795_477_946_560
 _TAKING: Errors = (
     RateLimitedError,
     BufferFullError,
@@ -51,13 +54,13 @@ _EVENT = EventAnswer(
     checksum="124",
     customer_id=9124,
     customer_name="Customer2",
-    message_id=_MESSAGE_ID,
+    message_id=MESSAGE_ID,
     valid=True,
 )
 _BATCH = BatchAnswer(
     accepted=1,
     rejected=1,
-    results=[Accepted(index=0, message_id=_MESSAGE_ID, valid=False, reason="bad_checksum")],
+    results=[Accepted(index=0, message_id=MESSAGE_ID, valid=False, reason="bad_checksum")],
     errors=[Rejected(index=1, reason="program_not_found", detail="program nosuch is not known")],
 )
 _AGAIN = BatchAnswer(
@@ -124,6 +127,19 @@ _POSTBACK = PostbackAnswer(
     message_id=UUID("3cf4c7a3-b3f8-545a-a9bc-b97717d99f6e"),
     valid=True,
 )
+_STORED = StoredEventAnswer(
+    message_id=MESSAGE_ID,
+    kind="click",
+    received_at_ms=_RECEIVED_AT_MS,
+    program_id=PROGRAM_ID,
+    program_name="program2",
+    customer_id=9124,
+    customer_name="Customer2",
+    checksum="124",
+    program_version=_VERSION,
+    valid=True,
+    visitor="v1",
+)
 _KEY = KeyAnswer(PROGRAM_ID, 0, "f8fff3ee0af2f50527c1b25c2665d44c1fc2764add3110871ddb9d5e4b1ab1f4")
 _TAGGED = {"ETag": "of the script as it is now"}
 
@@ -140,7 +156,7 @@ OPERATIONS = (
         method="GET",
         path="/event/{programId}",
         summary="An event, given as a query; a plain view without one",
-        query=EventRequest(kind="click", message_id=_MESSAGE_ID, visitor="v1"),
+        query=EventRequest(kind="click", message_id=MESSAGE_ID, visitor="v1"),
         answers={200: Answer(meaning="durable, and whether it counts", example=_EVENT)},
         errors=(ProgramNotFoundError, OriginError, *_TAKING),
     ),
@@ -152,7 +168,7 @@ OPERATIONS = (
         body=Body(
             kind=EventRequest,
             example=EventRequest(
-                kind="conversion", message_id=_MESSAGE_ID, value=Decimal("9.50"), currency="EUR"
+                kind="conversion", message_id=MESSAGE_ID, value=Decimal("9.50"), currency="EUR"
             ),
             media_types=(JSON, MSGPACK),
             required=False,
@@ -168,7 +184,7 @@ OPERATIONS = (
         body=Body(
             kind=list[EventRequest],
             example=[
-                EventRequest(program_id=PROGRAM_ID, message_id=_MESSAGE_ID, checksum="999"),
+                EventRequest(program_id=PROGRAM_ID, message_id=MESSAGE_ID, checksum="999"),
                 EventRequest(program_id="nosuch"),
             ],
             media_types=(JSON, NDJSON, MSGPACK),
@@ -188,7 +204,7 @@ OPERATIONS = (
         body=Body(
             kind=list[EventRequest],
             example=[
-                EventRequest(program_id=PROGRAM_ID, message_id=_MESSAGE_ID, checksum="999"),
+                EventRequest(program_id=PROGRAM_ID, message_id=MESSAGE_ID, checksum="999"),
                 EventRequest(program_id="nosuch"),
             ],
             media_types=(JSON, TEXT),
@@ -220,7 +236,7 @@ OPERATIONS = (
         method="GET",
         path="/pixel/{programId}.gif",
         summary="The event of an image, given as a query; an image whatever becomes of it",
-        query=EventRequest(message_id=_MESSAGE_ID, visitor="v1"),
+        query=EventRequest(message_id=MESSAGE_ID, visitor="v1"),
         answers={200: _IMAGE},
         problems=False,
     ),
@@ -247,7 +263,7 @@ OPERATIONS = (
         method="GET",
         path="/click/{programId}",
         summary="A click, given as a query, that leads to where the program's clicks go",
-        query=ClickRequest(message_id=_MESSAGE_ID, visitor="v1"),
+        query=ClickRequest(message_id=MESSAGE_ID, visitor="v1"),
         answers={
             404: _page("the program is not known, or its clicks go nowhere now"),
             302: Answer(
@@ -314,6 +330,26 @@ OPERATIONS = (
         summary="The key that the program's partners sign with",
         answers={200: Answer(meaning="of this version", example=_KEY)},
         errors=(ProgramNotFoundError, CoreDataUnavailableError, NotConfiguredError),
+        admin=True,
+    ),
+    Operation(
+        name="listEvents",
+        method="GET",
+        path="/programs/{programId}/events",
+        summary="Stored events of a program, newest first, page by page",
+        query=EventsQuery(from_ms=_RECEIVED_AT_MS, limit=10),
+        answers={200: Answer(meaning="a page", example=EventsAnswer([_STORED], None))},
+        errors=(ProgramNotFoundError, EventsUnavailableError),
+        admin=True,
+    ),
+    Operation(
+        name="getStoredEvent",
+        method="GET",
+        path="/events/{messageId}",
+        summary="A stored event of a program; message ids are of a program, so it must be named",
+        query=EventQuery(program_id=PROGRAM_ID),
+        answers={200: Answer(meaning="as it is stored", example=_STORED)},
+        errors=(EventNotFoundError, EventsUnavailableError),
         admin=True,
     ),
     Operation(

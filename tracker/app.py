@@ -37,6 +37,7 @@ from tracker.routes.pixel import pixel
 from tracker.routes.postback import postback
 from tracker.routes.programs import programs
 from tracker.routes.script import script
+from tracker.routes.stored import stored
 from tracker.services import Services, open_services
 from tracker.settings import TrackerSettings
 
@@ -69,7 +70,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app.ctx.draining = False
     app.ctx.answers = Counter()
     ways_in = (events, beacon, pixel, script, click, postback)
-    for blueprint in (*ways_in, programs, cache, health, document, metrics):
+    for blueprint in (*ways_in, programs, stored, cache, health, document, metrics):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)

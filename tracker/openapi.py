@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -26,7 +27,13 @@ Json = dict[str, Any]
 Errors = tuple[type[TrackerError], ...]
 
 PROGRAM_ID = "212313"
+MESSAGE_ID = UUID("0190e8a3-6a1c-7000-8000-000000000001")
 """Of every example."""
+IN_PATHS: dict[str, tuple[Any, str]] = {
+    "programId": (ProgramId, PROGRAM_ID),
+    "messageId": (UUID, str(MESSAGE_ID)),
+}
+"""What a path may hold, by its name there: its type and its example."""
 
 UNREAD: Errors = (MalformedError, RequestTimeoutError, TooLargeError)
 """What any request may be refused with before its route is looked for."""
@@ -122,7 +129,7 @@ class _Schemas:
     """JSON Schemas by type, and those that they refer to by name."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        kinds = list(dict.fromkeys([Problem, ProgramId, *_kinds(operations)]))
+        kinds = list(dict.fromkeys([Problem, *(kind for kind, _ in IN_PATHS.values()), *_kinds(operations)]))
         schemas, components = msgspec.json.schema_components(kinds, ref_template=_REFS)
         self._by_kind = {kind: _portable(schema) for kind, schema in zip(kinds, schemas, strict=True)}
         self.components: Json = _portable(components)
@@ -134,6 +141,9 @@ class _Schemas:
     def properties(self, kind: type[msgspec.Struct]) -> Json:
         properties: Json = self.components[kind.__name__]["properties"]
         return properties
+
+    def is_required(self, kind: type[msgspec.Struct], name: str) -> bool:
+        return name in self.components[kind.__name__].get("required", ())
 
 
 def _kinds(operations: Sequence[Operation]) -> Iterator[Any]:
@@ -176,24 +186,27 @@ def _operation(operation: Operation, schemas: _Schemas) -> Json:
 
 def _path_parameters(operation: Operation, schemas: _Schemas) -> Iterator[Json]:
     for name in _PATH_PARAMETER.findall(operation.path):
+        kind, example = IN_PATHS[name]
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": schemas.of(ProgramId),
-            "example": PROGRAM_ID,
+            "schema": schemas.of(kind),
+            "example": example,
         }
 
 
 def _query_parameters(operation: Operation, schemas: _Schemas) -> Iterator[Json]:
     if operation.query is None:
         return
+    kind = type(operation.query)
     in_path = _PATH_PARAMETER.findall(operation.path)
     examples = _given(operation.query)
-    for name, schema in schemas.properties(type(operation.query)).items():
+    for name, schema in schemas.properties(kind).items():
         if name not in in_path:
             parameter = {"name": name, "in": "query", "schema": _without_null(schema)}
-            yield parameter | ({"example": examples[name]} if name in examples else {})
+            required = {"required": True} if schemas.is_required(kind, name) else {}
+            yield parameter | required | ({"example": examples[name]} if name in examples else {})
 
 
 def _without_null(schema: Json) -> Json:

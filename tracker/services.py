@@ -29,6 +29,7 @@ from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
+from tracker.stored import EventItems, StoredEvents
 from tracker.totals import TotalsReader
 from tracker.tracking import Tracking
 from tracker.updates import Updates
@@ -50,6 +51,7 @@ class Services:
     tracking: CountedTracking
     catalog: Catalog
     totals: TotalsReader
+    stored: StoredEvents
     changes: Changes
     signatures: Signatures
 
@@ -85,6 +87,9 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             tracking=make_tracking(programs, intake, settings, clock_ms=clock_ms),
             catalog=Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms),
             totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
+            stored=EventItems(
+                dynamodb, table=settings.events_table, timeout_ms=timeout_ms, clock_ms=clock_ms
+            ),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
         )

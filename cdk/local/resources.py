@@ -7,7 +7,8 @@ import boto3
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ClientError
 
-from cdk.config import Config, Stream, Table
+from cdk.config import Config, Index, Stream, Table
+from schemas.dynamodb import KeySchema
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 """Any will do: the stand-in checks none."""
@@ -45,17 +46,31 @@ def create_resources(config: Config, *, endpoint_url: str) -> None:
 
 
 def _create_table(dynamodb: Any, table: Table) -> None:
-    kinds = [(key, kind) for key, kind in zip(table.key, KEY_TYPES, strict=True) if key is not None]
+    keys = dict.fromkeys([*table.key, *(table.index.key if table.index else ())])
     _unless_there(
         dynamodb.create_table,
         TableName=table.name,
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in kinds],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in kinds],
+        KeySchema=_key_schema(table.key),
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys if key],
         BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": [_index(table.index)]} if table.index else {}),
     )
     _wait(dynamodb, "table_exists", TableName=table.name)
     if table.expires_at is not None:
         _expire(dynamodb, table.name, table.expires_at)
+
+
+def _index(index: Index) -> dict[str, object]:
+    return {
+        "IndexName": index.name,
+        "KeySchema": _key_schema(index.key),
+        "Projection": {"ProjectionType": "ALL"},
+    }
+
+
+def _key_schema(key: KeySchema) -> list[dict[str, str]]:
+    named = zip(key, KEY_TYPES, strict=True)
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in named if name is not None]
 
 
 def _expire(dynamodb: Any, table: str, attribute: str) -> None:

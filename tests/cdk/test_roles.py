@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from schemas.dynamodb import PLACES_INDEX
 from tests.cdk.calls import actions, unknown
 from tests.cdk.policies import Statement, allows, statements
 from tests.cdk.templates import Assembly
@@ -44,6 +45,9 @@ CALLED: dict[str, set[Need]] = {
         ("dynamodb:GetItem", "table Programs"),
         ("dynamodb:Scan", "table Programs"),
         ("dynamodb:Query", "table Totals"),
+        ("dynamodb:GetItem", "table Events"),
+        ("dynamodb:Query", "table Events"),
+        ("dynamodb:Query", "index Events"),
         ("kinesis:ListShards", "stream Events"),
         ("kinesis:PutRecords", "stream Events"),
         ("kinesis:PutRecords", "stream Updates"),
@@ -139,6 +143,7 @@ def resources(assembly: Assembly) -> Iterator[tuple[str, str]]:
             yield f"{kind} {name}", assembly.logical_id(cloudformation, name)
     for name in KINDS["bucket"][1]:
         yield f"objects {name}", assembly.logical_id("AWS::S3::Bucket", name) + "/some/key.json"
+    yield "index Events", f"{assembly.logical_id('AWS::DynamoDB::Table', 'Events')}/index/{PLACES_INDEX}"
     yield "anything", "arn:aws:service:us-east-1:123456789012:whatever"
 
 

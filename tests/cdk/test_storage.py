@@ -20,6 +20,18 @@ def test_items_expire_where_their_table_says_so(assembly: Assembly) -> None:
         assert expiry == (each.expires_at and {"AttributeName": each.expires_at, "Enabled": True})
 
 
+def test_the_index_of_a_table_holds_what_its_items_hold(assembly: Assembly) -> None:
+    for each in Config().tables:
+        indexes = table(assembly, each).get("GlobalSecondaryIndexes", [])
+
+        assert len(indexes) == (each.index is not None)
+        for index in indexes:
+            keys = {key["KeyType"]: key["AttributeName"] for key in index["KeySchema"]}
+            assert each.index is not None
+            assert (index["IndexName"], (keys["HASH"], keys["RANGE"])) == (each.index.name, each.index.key)
+            assert index["Projection"] == {"ProjectionType": "ALL"}
+
+
 def test_tables_are_paid_per_request_restorable_and_protected(assembly: Assembly) -> None:
     tables = assembly.all("AWS::DynamoDB::Table")
 

@@ -62,6 +62,7 @@ _STORED: Item = {
     "message_id": {"S": "01999999-0000-7000-8000-000000000001"},
     "origin": {"S": "shardId-000000000000/0:4959"},
     "received_at_ms": {"N": "1760000000000"},
+    "place": {"S": "0199c82cc000/01999999-0000-7000-8000-000000000001"},
 }
 GOLDEN_EVENTS: dict[str, tuple[Event, Item]] = {
     "view": (

@@ -4,16 +4,18 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
+from uuid import UUID
 
 import httpx
 from sanic import Sanic
 
 from schemas.errors import TrackerError, UpdateStreamUnavailableError
 from schemas.events import Event
+from schemas.places import Place
 from schemas.programs import Acknowledgement, Totals, Versions
 from schemas.redis import Record
 from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
-from tests.factories import VERSION, program, totals
+from tests.factories import VERSION, click, core_data, program, totals
 from tests.tracker.documented import DocumentedClient
 from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.app import create_app
@@ -21,10 +23,12 @@ from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
 from tracker.intake import Intake, Lane, Offer
+from tracker.openapi import MESSAGE_ID
 from tracker.programs import Programs
 from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
+from tracker.stored import EventPage, Span
 from tracker.totals import TotalsReader
 
 ID = "212313"
@@ -99,6 +103,28 @@ class FakeTotals:
         return [totals() for _ in program_ids]
 
 
+class FakeStored:
+    """One stored event of the sample program; keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.event = click(
+            message_id=MESSAGE_ID,
+            received_at_ms=1_795_477_946_560,
+            program=core_data(version=1_795_477_946_559_466),
+            visitor="v1",
+            click_id=None,
+        )
+        self.asked: list[tuple[Span, int, Place | None]] = []
+        self.last: Place | None = None
+
+    async def page(self, program_id: str, *, span: Span, limit: int, before: Place | None) -> EventPage:
+        self.asked.append((span, limit, before))
+        return EventPage([self.event] if program_id == ID else [], self.last)
+
+    async def find(self, program_id: str, message_id: UUID) -> Event | None:
+        return self.event if (program_id, message_id) == (ID, MESSAGE_ID) else None
+
+
 class FakeCatalog:
     def __init__(self, truth: FakeLevel) -> None:
         self.truth = truth
@@ -118,6 +144,7 @@ class Tracker:
         self.set_program()
         self.updates = Loopback(self.truth)
         self.intake = FakeIntake()
+        self.stored = FakeStored()
         self.programs = self.updates.programs = Programs(FakeLevel(), self.truth, settings, clock)
         self.programs.link_up()
         self.services = Services(
@@ -127,6 +154,7 @@ class Tracker:
             tracking=make_tracking(self.programs, self.intake, settings, clock_ms=clock),
             catalog=cast(Catalog, FakeCatalog(self.truth)),
             totals=cast(TotalsReader, FakeTotals()),
+            stored=self.stored,
             changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock),
         )

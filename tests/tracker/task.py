@@ -12,10 +12,18 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from cdk.config import Config, Stream, Table
+from cdk.config import Config, Index, Stream, Table
 from cdk.local.ports import free_ports
 from cdk.local.resources import CREDENTIALS, aws_client, create_resources
-from schemas.dynamodb import EVENTS_KEY, LEASES_KEY, PROGRAMS_KEY, TOTALS_KEY, program_item
+from schemas.dynamodb import (
+    EVENTS_KEY,
+    LEASES_KEY,
+    PLACES_INDEX,
+    PLACES_KEY,
+    PROGRAMS_KEY,
+    TOTALS_KEY,
+    program_item,
+)
 from schemas.events import Event
 from schemas.frames import decode_frame
 from schemas.settings import to_environment
@@ -107,7 +115,7 @@ def _create(config: Config, aws_url: str) -> None:
 
 def _config(name: str) -> Config:
     return Config(
-        events=Table(f"events-{name}", EVENTS_KEY),
+        events=Table(f"events-{name}", EVENTS_KEY, index=Index(PLACES_INDEX, PLACES_KEY)),
         totals=Table(f"totals-{name}", TOTALS_KEY),
         programs=Table(f"programs-{name}", PROGRAMS_KEY),
         leases=Table(f"leases-{name}", LEASES_KEY),

@@ -10,7 +10,7 @@ import schemathesis
 from schemas.errors import TrackerError
 from schemas.programs import InvalidReason
 from tests.tracker.documented import Json, the_document
-from tests.tracker.server import ID, Tracker
+from tests.tracker.server import Tracker
 from tracker.answers import JSON, PROBLEM
 from tracker.api import OPERATIONS
 
@@ -75,7 +75,7 @@ async def test_asked_as_in_its_example_a_tracker_answers_as_in_its_example(
 
     got = await tracker.client.request(
         method,
-        path.replace("{programId}", ID),
+        _path(path, operation),
         params=_query(operation),
         json=_body(operation),
         headers={"user-agent": "curl/8.5.0"},
@@ -93,6 +93,13 @@ async def test_the_document_is_served(tracker: Tracker) -> None:
     answer = await tracker.client.get("/openapi.json")
 
     assert answer.json() == the_document()
+
+
+def _path(path: str, operation: Json) -> str:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            path = path.replace("{" + parameter["name"] + "}", parameter["example"])
+    return path
 
 
 def _query(operation: Json) -> dict[str, str]:

@@ -26,13 +26,13 @@
     delete storage()[key]
   }
 
+  // A UUIDv7: it begins with the time, which saves the tracker an index of these events.
   const newId = () => {
-    if (crypto.randomUUID) return crypto.randomUUID() // only there on https and localhost
-    const bytes = crypto.getRandomValues(new Uint8Array(16))
-    bytes[6] = bytes[6] & 15 | 64
-    bytes[8] = bytes[8] & 63 | 128
+    const bytes = crypto.getRandomValues(new Uint8Array(10))
+    bytes[0] = bytes[0] & 15 | 112
+    bytes[2] = bytes[2] & 63 | 128
     const hex = Array.from(bytes, byte => (byte + 256).toString(16).slice(1)).join('')
-    return hex.replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+    return (Date.now().toString(16).padStart(12, 0) + hex).replace(/(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
   }
 
   const flushIn = ms => {
