@@ -3,21 +3,27 @@
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
-from tests.bench.click import Plan, measure, table
+import msgspec
+
+from tests.bench.tracker import Plan, compare, table
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     benches = parser.add_subparsers(dest="what", required=True)
-    click = benches.add_parser("click", help="what a redirect takes, by mode of acknowledgement")
-    click.add_argument("--rate", type=int, default=500, help="clicks a second")
-    click.add_argument("--seconds", type=int, default=6, help="of each round")
-    click.add_argument("--rounds", type=int, default=5, help="of each target, in turn; medians are told")
-    click.add_argument("--sink-ms", type=int, default=5, help="what Kinesis takes to confirm")
+    tracker = benches.add_parser("tracker", help="the tracker against a bare route and the naive way")
+    tracker.add_argument("--rounds", type=int, default=5, help="of each case, in turn; medians are told")
+    tracker.add_argument("--seconds", type=float, default=2, help="of each round")
+    tracker.add_argument("--sink-ms", type=int, default=5, help="what Kinesis takes to confirm")
+    tracker.add_argument("--json", type=Path, help="where the figures go")
     asked = parser.parse_args()
-    plan = Plan(rate=asked.rate, seconds=asked.seconds, rounds=asked.rounds, sink_ms=asked.sink_ms)
-    print(table(plan, asyncio.run(measure(plan))))
+    plan = Plan(rounds=asked.rounds, seconds=asked.seconds, sink_ms=asked.sink_ms)
+    measured = asyncio.run(compare(plan))
+    print(table(measured))
+    if asked.json:
+        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
     return 0
 
 

