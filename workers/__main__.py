@@ -14,6 +14,7 @@ from typing import Any
 from schemas.errors import SettingsError, UnavailableError
 from schemas.settings import load
 from workers import working
+from workers.failed import LIST_DEFAULT, FailedObjects, line, shown
 from workers.recount import Recount, described
 from workers.replay import Replay
 from workers.restore import Streams
@@ -76,6 +77,18 @@ def replay_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
     return replay(settings, prefix=chosen.prefix, dry_run=chosen.dry_run)
 
 
+def failed_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(ReplaySettings, environment)
+    _log_to_stderr(settings.log_level)
+    match chosen.action:
+        case "list":
+            return failed_list(settings, prefix=chosen.prefix, limit=chosen.limit)
+        case "show":
+            return failed_show(settings, prefix=chosen.key)
+        case _:
+            return replay(settings, prefix=chosen.prefix, dry_run=chosen.dry_run)
+
+
 def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
     settings = load(WorkerSettings, environment)
     if chosen.check:
@@ -86,6 +99,7 @@ def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
 
 
 COMMANDS = {
+    "failed": failed_command,
     "lambda": host_command,
     "recount": recount_command,
     "replay": replay_command,
@@ -124,6 +138,30 @@ async def replay(settings: ReplaySettings, *, prefix: str, dry_run: bool) -> int
         replayed, kept = await work(settings.buckets, prefix=prefix)
     print(f"{replayed} objects {'to replay' if dry_run else 'replayed'}, {kept} kept")
     return 1 if kept else 0
+
+
+async def failed_list(settings: ReplaySettings, *, prefix: str, limit: int) -> int:
+    """Says what failed, a line each, and whether there is more."""
+    async with aws_client("s3", region=settings.region, attempts=COMMAND_ATTEMPTS) as s3:
+        objects, told = FailedObjects(s3), 0
+        async for place in objects.places(settings.buckets, prefix):
+            if told == limit:
+                print(f"there are more: --limit {limit}")
+                break
+            print(line(place, await objects.read(place)))
+            told += 1
+    return 0
+
+
+async def failed_show(settings: ReplaySettings, *, prefix: str) -> int:
+    """Shows all that is known of what failed. Returns 1 where nothing of this name did."""
+    async with aws_client("s3", region=settings.region, attempts=COMMAND_ATTEMPTS) as s3:
+        objects = FailedObjects(s3)
+        places = [place async for place in objects.places(settings.buckets, prefix)]
+        for place in places:
+            print(place)
+            print(shown(await objects.read(place), update_stream=settings.update_stream))
+    return 0 if places else 1
 
 
 async def host(function: Function, settings: HostSettings, *, stream: str) -> int:
@@ -165,10 +203,25 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--check", action="store_true", help="ask the worker here whether it is well")
     recounting = commands.add_parser("recount", help="put totals right that a given-up batch left wrong")
     recounting.add_argument("--program", action="append", default=[], metavar="ID", help="only this one")
-    replaying = commands.add_parser("replay", help="put what failed back on its stream")
+    _add_replay(commands)
+    _add_failed(commands.add_parser("failed", help="list, show or replay what failed"))
+    return parser
+
+
+def _add_failed(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
+    listing = actions.add_parser("list", help="a line for each failure")
+    listing.add_argument("--prefix", default="", help="only objects whose key begins so")
+    listing.add_argument("--limit", type=int, default=LIST_DEFAULT, help="at most so many")
+    showing = actions.add_parser("show", help="all that is known of a failure, and what it holds")
+    showing.add_argument("key", help="the object's key, or how it begins")
+    _add_replay(actions)
+
+
+def _add_replay(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    replaying = actions.add_parser("replay", help="put what failed back on its stream")
     replaying.add_argument("--prefix", default="", help="only objects whose key begins so")
     replaying.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
-    return parser
 
 
 def _stream(function: str, settings: HostSettings) -> str:

@@ -1,37 +1,18 @@
 """Puts what failed back on the stream it came from."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from schemas.errors import PoisonError
 from schemas.failures import DiscardedBatch, Failure, decode_failure
+from workers.failed import S3, FailedObjects, Place
 from workers.recount import Recount, described
 from workers.restore import Marks, Restored, Streams, furthest, marks, restored
 from workers.runtime.puts import Puts
 
 Say = Callable[[str], None]
-
-
-class S3(Protocol):
-    """What replaying asks of an S3 client."""
-
-    async def list_objects_v2(self, **request: Any) -> dict[str, Any]: ...
-
-    async def get_object(self, **request: Any) -> dict[str, Any]: ...
-
-    async def delete_object(self, **request: Any) -> dict[str, Any]: ...
-
-
-class Place(NamedTuple):
-    """An object of a bucket."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 class Found(NamedTuple):
@@ -63,7 +44,7 @@ class Replay:
     """
 
     def __init__(self, s3: S3, puts: Puts, recount: Recount, *, streams: Streams, say: Say = print) -> None:
-        self._s3 = s3
+        self._objects = FailedObjects(s3)
         self._puts = puts
         self._recount = recount
         self._streams = streams
@@ -73,7 +54,7 @@ class Replay:
         """Replays every object whose key begins with `prefix`."""
         kept, given_up = 0, dict[Place, Marks]()
         replayed = 0
-        async for place in self._places(buckets, prefix):
+        async for place in self._objects.places(buckets, prefix):
             found = await self._found(place)
             if found is None:
                 kept += 1
@@ -83,30 +64,18 @@ class Replay:
             if found.marks:
                 given_up[place] = found.marks
             else:
-                await self._delete(place)
+                await self._objects.delete(place)
         await self._settle(given_up)
         return Replayed(replayed, kept)
 
     async def preview(self, buckets: Sequence[str], *, prefix: str = "") -> Replayed:
         """Says what `run` would do, and does nothing."""
-        found = [await self._found(place) async for place in self._places(buckets, prefix)]
+        found = [await self._found(place) async for place in self._objects.places(buckets, prefix)]
         kept = found.count(None)
         return Replayed(len(found) - kept, kept)
 
-    async def _places(self, buckets: Sequence[str], prefix: str) -> AsyncIterator[Place]:
-        for bucket in buckets:
-            page: dict[str, str] = {}
-            while True:
-                answer = await self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **page)
-                for each in answer.get("Contents", []):
-                    yield Place(bucket, each["Key"])
-                if not answer.get("IsTruncated"):
-                    break
-                page = {"ContinuationToken": answer["NextContinuationToken"]}
-
     async def _found(self, place: Place) -> Found | None:
-        answer = await self._s3.get_object(Bucket=place.bucket, Key=place.key)
-        data = await answer["Body"].read()
+        data = await self._objects.read(place)
         try:
             found = self._decoded(decode_failure(data))
         except (PoisonError, msgspec.MsgspecError) as error:
@@ -125,7 +94,4 @@ class Replay:
         for program_id, lanes in furthest(given_up.values()).items():
             self._say(described(await self._recount.program(program_id, lanes)))
         for place in given_up:
-            await self._delete(place)
-
-    async def _delete(self, place: Place) -> None:
-        await self._s3.delete_object(Bucket=place.bucket, Key=place.key)
+            await self._objects.delete(place)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from lambdas.batch import Record, decode_batch
@@ -140,6 +141,54 @@ def test_a_batch_given_up_between_store_and_count_is_right_after_a_replay_while_
     assert kept(cloud) == []
 
 
+def test_what_failed_is_listed_with_when_why_and_where(
+    cloud: Cloud, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = set_aside(cloud, b"\x7fpoison")
+    cloud.put(("key-0", [view(), click()]))
+    give_up(cloud, records(cloud))
+    keep(cloud, "zzz", b"no failure")
+
+    assert main(["failed", "list"], environment) == 0
+    assert main(["failed", "list", "--limit", "1"], environment) == 0
+    assert main(["failed", "list", "--prefix", "nothing"], environment) == 0
+
+    batch, poison, unreadable, first, more = capsys.readouterr().out.splitlines()
+    assert (batch, more) == (first, "there are more: --limit 1")
+    assert "RetryAttemptsExhausted  batch of 1 from" in batch
+    bucket = cloud.persist.failed_events_bucket
+    assert poison == f"2025-10-09T08:53:20Z  bad_frame  record  s3://{bucket}/{failed.key}  too new"
+    assert unreadable.startswith(f"unreadable  s3://{bucket}/zzz")
+
+
+def test_a_failure_is_shown_with_what_it_holds(
+    cloud: Cloud, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = view(visitor="v1")
+    failed = set_aside(cloud, encode_frame([encode_event(seen), b"\xc0"]))
+
+    assert main(["failed", "show", failed.key], environment) == 0
+    assert main(["failed", "show", "nothing"], environment) == 1
+
+    place, _, text = capsys.readouterr().out.partition("\n")
+    assert place.endswith(failed.key)
+    told = msgspec.json.decode(text)
+    assert (told["reason"], told["detail"], told["shardId"]) == ("bad_frame", "too new", SHARD_ID)
+    ((holds,),) = [told["holds"]]
+    assert holds["events"][0]["message_id"] == str(seen.message_id)
+    assert (holds["events"][0]["kind"], holds["events"][0]["visitor"]) == ("view", "v1")
+    assert holds["failed"][0]["data"] == "wA=="
+
+
+def test_failures_are_replayed_from_here_too(cloud: Cloud, environment: dict[str, str]) -> None:
+    set_aside(cloud, encode_frame([encode_event(view())]))
+
+    assert main(["failed", "replay", "--dry-run"], environment) == 0
+    assert main(["failed", "replay"], environment) == 0
+
+    assert (kept(cloud), len(records(cloud))) == ([], 1)
+
+
 @pytest.fixture
 def short(cloud: Cloud) -> Iterator[Cloud]:
     """A lane whose first record was stored and never counted."""
@@ -171,7 +220,7 @@ def test_a_program_that_was_not_named_is_left_alone(short: Cloud, environment: d
     assert short.totals() == Totals(views=1)
 
 
-@pytest.mark.parametrize("command", ["recount", "replay"])
+@pytest.mark.parametrize("command", ["recount", "replay", "failed list", "failed show key"])
 def test_a_dependency_that_is_down_is_said_and_exits_1(
     cloud: Cloud,
     environment: dict[str, str],
@@ -181,6 +230,6 @@ def test_a_dependency_that_is_down_is_said_and_exits_1(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", DOWN)
 
-    assert main([command], environment) == 1
+    assert main(command.split(), environment) == 1
 
     assert "Could not connect" in capsys.readouterr().err
