@@ -2,10 +2,10 @@
 
 from msgspec import field
 
-from schemas.settings import AwsSettings, Name, RedisSettings
+from schemas.settings import Name, RedisSettings, ServiceSettings
 
 
-class PersistSettings(AwsSettings, frozen=True, kw_only=True):
+class PersistSettings(ServiceSettings, frozen=True, kw_only=True):
     """`persist`: event stream to DynamoDB, totals to the update stream."""
 
     events_table: Name = field(name="EVENTS_TABLE")

@@ -31,8 +31,15 @@ class AwsSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: LogLevel = field(name="LOG_LEVEL", default="INFO")
 
 
-class RedisSettings(AwsSettings, frozen=True, kw_only=True):
-    """AwsSettings, and where Redis is: REDIS_URL, or else what the other four say."""
+class ServiceSettings(AwsSettings, frozen=True, kw_only=True):
+    """What everything takes that runs until it is stopped."""
+
+    metrics_namespace: str = field(name="METRICS_NAMESPACE", default="")
+    """Under which CloudWatch keeps the metrics that it finds in the log. Empty: none are written there."""
+
+
+class RedisSettings(ServiceSettings, frozen=True, kw_only=True):
+    """ServiceSettings, and where Redis is: REDIS_URL, or else what the other four say."""
 
     redis_url_or_empty: str = field(name="REDIS_URL", default="")
     redis_host: Name = field(name="REDIS_HOST", default="127.0.0.1")

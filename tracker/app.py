@@ -12,6 +12,7 @@ from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse
 from sanic_routing.exceptions import NoMethod, NotFound
 
+from schemas.emf import EmbeddedMetrics
 from schemas.errors import (
     ExpectationError,
     MalformedError,
@@ -25,7 +26,7 @@ from schemas.errors import (
 )
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
-from tracker.metrics import registry
+from tracker.metrics import TaskMetrics
 from tracker.routes.beacon import beacon
 from tracker.routes.cache import cache
 from tracker.routes.click import click
@@ -40,6 +41,8 @@ from tracker.routes.script import script
 from tracker.routes.stored import stored
 from tracker.services import Services, open_services
 from tracker.settings import TrackerSettings
+from workers.runtime.reports import Reports
+from workers.runtime.supervisor import Supervisor
 
 Application = Sanic[Any, Any]
 OpenServices = Callable[[TrackerSettings], AbstractAsyncContextManager[Services]]
@@ -104,7 +107,10 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.before_server_start
     async def start(app: Application) -> None:
         app.ctx.services = await stack.enter_async_context(open_services(settings))
-        app.ctx.metrics = registry(app.ctx.services, app.ctx.answers)
+        app.ctx.metrics = TaskMetrics(app.ctx.services, app.ctx.answers)
+        if settings.metrics_namespace:
+            supervisor = await stack.enter_async_context(Supervisor())
+            supervisor.start("reports", _reports(settings, app.ctx.metrics).run)
 
     @app.before_server_stop
     async def drain(app: Application) -> None:
@@ -114,6 +120,11 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.after_server_stop
     async def stop(app: Application) -> None:
         await stack.aclose()
+
+
+def _reports(settings: TrackerSettings, metrics: TaskMetrics) -> Reports:
+    embedded = EmbeddedMetrics(namespace=settings.metrics_namespace, service="tracker")
+    return Reports(metrics.readings, embedded, interval_ms=settings.metrics_interval_ms)
 
 
 def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:

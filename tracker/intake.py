@@ -24,6 +24,7 @@ from schemas.errors import NotAcknowledgedError, TooLargeError, TrackerError, Un
 from schemas.events import HASH_SHIFT, Event, encode_event, hash_key
 from schemas.frames import split_frames
 from schemas.programs import Acknowledgement
+from tracker.frames import FAILED, SentFrames
 from tracker.settings import TrackerSettings
 from workers.runtime.actor import Actor, Bound, Envelope
 from workers.runtime.backoff import backoff_s
@@ -90,13 +91,21 @@ class Lane(Actor[Keyed, None]):
     """Puts its mail on one shard, in order. A reply means that Kinesis confirmed the event."""
 
     def __init__(
-        self, shard: Shard, *, kinesis: Kinesis, settings: TrackerSettings, bound: Bound, moved: asyncio.Event
+        self,
+        shard: Shard,
+        *,
+        kinesis: Kinesis,
+        settings: TrackerSettings,
+        bound: Bound,
+        moved: asyncio.Event,
+        frames: SentFrames,
     ) -> None:
         super().__init__(bound)
         self.shard = shard
         self._kinesis = kinesis
         self._settings = settings
         self._moved = moved
+        self._frames = frames
 
     async def receive(self, batch: list[Mail]) -> None:
         queues, waits = self._queues(batch), _retry_waits_s()
@@ -136,13 +145,16 @@ class Lane(Actor[Keyed, None]):
         except Exception as error:
             # Whatever it was, what was not confirmed is still ours to send.
             log.warning("put on %s failed: %s", self.shard.shard_id, str(error) or type(error).__name__)
+            self._frames.again(FAILED, len(puts))
             return []
         return [put for put, result in zip(puts, results, strict=False) if self._settle(put, result)]
 
     def _settle(self, put: Put, result: dict[str, str]) -> bool:
         if result.get("ErrorCode"):
             log.warning("put on %s refused: %s", self.shard.shard_id, result["ErrorCode"])
+            self._frames.again(result["ErrorCode"])
             return False
+        self._frames.confirmed(events=len(put.mail), size_bytes=len(put.data))
         if result["ShardId"] != self.shard.shard_id:
             self._moved.set()
         for mail in put.mail:
@@ -162,6 +174,7 @@ class Intake:
         self._supervisor = supervisor
         self._bound = Bound(settings.buffer_max_bytes)
         self._moved = asyncio.Event()
+        self.frames = SentFrames()
         self._lanes: list[Lane] = []
         self._replaced: list[Lane] = []
         self._starts: list[int] = []
@@ -294,7 +307,12 @@ class Intake:
 
     def _new_lane(self, shard: Shard) -> Lane:
         return Lane(
-            shard, kinesis=self._kinesis, settings=self._settings, bound=self._bound, moved=self._moved
+            shard,
+            kinesis=self._kinesis,
+            settings=self._settings,
+            bound=self._bound,
+            moved=self._moved,
+            frames=self.frames,
         )
 
 

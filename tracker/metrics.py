@@ -1,14 +1,15 @@
-"""Metrics: what a task says of itself to Prometheus, read from its actors when it is asked."""
+"""Metrics: what a task says of itself, read from its actors when it is asked."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
+from schemas import metrics
+from schemas.exposition import exposition
+from schemas.metrics import Reading, counted
 from tracker.services import Services
 
 _PARAMETER = re.compile(r"<(\w+)(?::[^>]*)?>")
@@ -26,81 +27,51 @@ class Answered(NamedTuple):
 Answers = Counter[Answered]
 
 
-class TrackerCollector(Collector):
-    """Costs nothing between two scrapes."""
+class TaskMetrics:
+    """Costs nothing between two readings."""
 
     def __init__(self, services: Services, answers: Answers) -> None:
         self._services = services
         self._answers = answers
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
 
-    def collect(self) -> Iterator[Metric]:
+    def text(self) -> str:
+        """For Prometheus: with the process's own metrics (memory, CPU, open files)."""
+        return exposition(self.readings()) + generate_latest(self._process).decode()
+
+    def readings(self) -> Iterator[Reading]:
+        """Of every metric that a task has."""
         yield from self._core_data()
         yield from self._buffer()
-        yield self._outcomes()
-        yield self._requests()
+        yield from self._frames()
+        yield Reading(metrics.ACKNOWLEDGEMENT, self._services.tracking.acknowledgements)
+        yield Reading(metrics.LOOP_LAG, self._services.pulse.lags)
+        yield from counted(metrics.EVENTS, self._services.tracking.outcomes)
+        for (method, route, status), count in self._answers.items():
+            yield Reading(metrics.REQUESTS, count, (method, route_label(route), str(status)))
 
-    def _core_data(self) -> Iterator[Metric]:
+    def _core_data(self) -> Iterator[Reading]:
         programs = self._services.programs
-        yield GaugeMetricFamily(
-            "tracker_link_up", "1 while changes of core data reach this task, else 0", value=programs.linked
-        )
-        yield GaugeMetricFamily(
-            "tracker_core_data_staleness_seconds",
-            "How long core data may have been stale; 0 while it is fresh",
-            value=programs.staleness_ms / 1000,
-        )
-        yield CounterMetricFamily(
-            "tracker_core_data_stale_answers",
-            "Reads of a program that no level could check",
-            value=programs.stale_answers,
-        )
-        yield GaugeMetricFamily("tracker_programs", "Programs held in memory", value=len(programs))
+        yield Reading(metrics.LINK_UP, programs.linked)
+        yield Reading(metrics.STALENESS, programs.staleness_ms / 1000)
+        yield Reading(metrics.STALE_ANSWERS, programs.stale_answers)
+        yield Reading(metrics.PROGRAMS, len(programs))
+        yield Reading(metrics.INVALIDATION_DELAY, programs.delays)
+        yield from counted(metrics.READS, programs.reads)
 
-    def _buffer(self) -> Iterator[Metric]:
+    def _buffer(self) -> Iterator[Reading]:
         intake = self._services.intake
-        yield GaugeMetricFamily(
-            "tracker_buffer_bytes",
-            "Events accepted and not yet confirmed, in bytes",
-            value=intake.buffered_bytes,
-        )
-        yield GaugeMetricFamily(
-            "tracker_buffer_limit_bytes",
-            "What the buffer takes at most",
-            value=self._services.settings.buffer_max_bytes,
-        )
-        yield GaugeMetricFamily(
-            "tracker_unacknowledged_events",
-            "Events accepted and not yet confirmed",
-            value=sum(lane.held for lane in intake.lanes),
-        )
-        yield GaugeMetricFamily("tracker_lanes", "Shards this task puts events on", value=len(intake.lanes))
+        yield Reading(metrics.BUFFER, intake.buffered_bytes)
+        yield Reading(metrics.BUFFER_LIMIT, self._services.settings.buffer_max_bytes)
+        yield Reading(metrics.UNACKNOWLEDGED, sum(lane.held for lane in intake.lanes))
+        yield Reading(metrics.LANES, len(intake.lanes))
 
-    def _outcomes(self) -> Metric:
-        family = CounterMetricFamily(
-            "tracker_events",
-            "Events asked for: accepted, or the reason why they do not count or were not taken",
-            labels=["kind", "outcome"],
-        )
-        for outcome, count in self._services.tracking.outcomes.items():
-            family.add_metric(list(outcome), count)
-        return family
-
-    def _requests(self) -> Metric:
-        family = CounterMetricFamily(
-            "tracker_http_requests", "Requests answered", labels=["method", "route", "status"]
-        )
-        for answered, count in self._answers.items():
-            labels = [answered.method, route_label(answered.route), str(answered.status)]
-            family.add_metric(labels, count)
-        return family
-
-
-def registry(services: Services, answers: Answers) -> CollectorRegistry:
-    """This task's metrics, and the process's own (memory, CPU, open files)."""
-    registry = CollectorRegistry()
-    registry.register(TrackerCollector(services, answers))
-    ProcessCollector(registry=registry)
-    return registry
+    def _frames(self) -> Iterator[Reading]:
+        frames = self._services.intake.frames
+        yield Reading(metrics.FRAME_EVENTS, frames.events)
+        yield Reading(metrics.FRAME_BYTES, frames.bytes)
+        yield from counted(metrics.PUT_RETRIES, frames.retries)
 
 
 def route_label(path: str) -> str:

@@ -1,10 +1,12 @@
-"""Outcomes: what became of the events that clients asked for, counted by kind."""
+"""Outcomes: what became of the events that clients asked for, counted by kind, and how long it took."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from schemas.errors import TrackerError
+from schemas.metrics import ACKNOWLEDGEMENT, Histogram
 from tracker.events import Tracked
 from tracker.requests import EventRequest
 from tracker.sender import Sender
@@ -33,18 +35,21 @@ class Outcome(NamedTuple):
 
 
 class CountedTracking:
-    """Tracking as it is, with its outcomes counted since the task started."""
+    """Tracking as it is, with its outcomes counted, and timed where acknowledged, since the task started."""
 
     def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
         self.outcomes: Counter[Outcome] = Counter()
+        self.acknowledgements = Histogram(ACKNOWLEDGEMENT)
 
     async def track(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked:
+        began_s = time.perf_counter()
         try:
             tracked = await self._tracking.track(program_id, asked, sender)
         except TrackerError as error:
             self._count(asked.kind, error.reason)
             raise
+        self.acknowledgements.observe(time.perf_counter() - began_s)
         self._count(asked.kind, tracked.event.reason)
         return tracked
 
@@ -52,7 +57,10 @@ class CountedTracking:
         self, items: Iterable[EventRequest | TrackerError], sender: Sender
     ) -> list[Receipt | TrackerError]:
         kinds: list[str] = []
+        began_s = time.perf_counter()
         results = await self._tracking.track_all(_noted(items, kinds), sender)
+        taken = sum(not isinstance(result, TrackerError) for result in results)
+        self.acknowledgements.observe(time.perf_counter() - began_s, taken)
         for kind, result in zip(kinds, results, strict=True):
             self._count(kind, result.reason)
         return results

@@ -17,12 +17,13 @@ answers are counted, and `staleness_ms` says since when there can be any.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
 from schemas.errors import CoreDataUnavailableError, ProgramNotFoundError
+from schemas.metrics import INVALIDATION_DELAY, Histogram
 from schemas.programs import Program
 from schemas.redis import RECORD_TTL_S, Record
 from tracker.core_data import Level
@@ -84,6 +85,10 @@ class Programs:
         self._stale_since_ms = clock_ms()
         self._unchecked_until_ms = 0
         self._stale_answers = 0
+        self._hits = 0
+        self._read_from: Counter[tuple[str]] = Counter()
+        self.delays = Histogram(INVALIDATION_DELAY)
+        """From a change of what is held until it is applied."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -103,6 +108,11 @@ class Programs:
     def stale_answers(self) -> int:
         """How often an entry was served that no level could check."""
         return self._stale_answers
+
+    @property
+    def reads(self) -> Counter[tuple[str]]:
+        """How often which level was read: `memory`, `redis`, `dynamodb`, or `none` where none answered."""
+        return self._read_from + Counter({("memory",): self._hits})
 
     async def get(self, program_id: str) -> Program:
         """The program, as new as promised above.
@@ -124,6 +134,7 @@ class Programs:
         if entry is None or not self._servable(program_id, entry):
             entry = await self._checked(program_id, entry)
         else:
+            self._hits += 1
             self._entries.move_to_end(program_id)
         if entry.spared_until_ms:
             self._stale_answers += 1
@@ -135,6 +146,7 @@ class Programs:
             self._overtaking[program_id] = _newest(record, self._overtaking.get(program_id))
         entry = self._entries.get(program_id)
         if entry is not None and record.version >= entry.record.version:
+            self._time(entry.record, record)
             self._keep(program_id, record, entry.gaps)
         self._wake(program_id, record.version)
 
@@ -170,6 +182,12 @@ class Programs:
         for read in list(self._reads.values()):
             read.cancel()
         await asyncio.gather(*self._reads.values(), return_exceptions=True)
+
+    def _time(self, held: Record, record: Record) -> None:
+        """Of a change alone: what a reader put back into Redis is as old as it is."""
+        if record.version > held.version and held is not _ABSENT:
+            asked_ms = record.version / 1000  # versions are microseconds
+            self.delays.observe(max(0.0, self._clock_ms() - asked_ms) / 1000)
 
     def _is_fresh(self) -> bool:
         return self._linked and self._clock_ms() >= self._unchecked_until_ms
@@ -219,6 +237,7 @@ class Programs:
         del self._reads[program_id]
         self._overtaking.pop(program_id, None)
         if not read.cancelled() and (error := read.exception()) is not None:
+            self._read_from[("none",)] += 1
             log.debug("program %s was not read: %s", program_id, error)
 
     async def _read(self, program_id: str) -> Entry:
@@ -226,11 +245,13 @@ class Programs:
         if self._linked and self._clock_ms() >= self._trusted_from_ms:
             with suppress(CoreDataUnavailableError):
                 if (record := await self._cache.read(program_id)) is not None:
+                    self._read_from[("redis",)] += 1
                     return self._take(program_id, record, gaps)
         try:
             record = await self._truth.read(program_id)
         except CoreDataUnavailableError:
             return await self._read_cache_alone(program_id)
+        self._read_from[("dynamodb",)] += 1
         if record is not None and self._linked:
             with suppress(CoreDataUnavailableError):
                 await self._cache.fill(program_id, record)
@@ -241,6 +262,7 @@ class Programs:
         record = await self._cache.read(program_id) if self._linked else None
         if record is None:
             raise CoreDataUnavailableError("DynamoDB does not answer, and Redis has no copy")
+        self._read_from[("redis",)] += 1
         return self._spare(self._take(program_id, record, _UNCHECKED))
 
     def _spare(self, entry: Entry) -> Entry:

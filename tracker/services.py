@@ -27,6 +27,7 @@ from tracker.link import Link
 from tracker.memory import Memory
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
+from tracker.pulse import Pulse
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventItems, StoredEvents
@@ -54,6 +55,7 @@ class Services:
     stored: StoredEvents
     changes: Changes
     signatures: Signatures
+    pulse: Pulse
 
 
 @asynccontextmanager
@@ -79,6 +81,8 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         memory = Memory(lambda: intake.buffered_bytes, limit_bytes=settings.buffer_max_bytes)
         supervisor.start("memory", memory.run)
         supervisor.start("link", Link(redis, programs, settings).run)
+        pulse = Pulse()
+        supervisor.start("pulse", pulse.run)
         updates = Updates(kinesis, stream=settings.update_stream, timeout_ms=settings.ack_timeout_ms)
         yield Services(
             settings=settings,
@@ -92,6 +96,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             ),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
+            pulse=pulse,
         )
 
 

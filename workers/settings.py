@@ -4,12 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from schemas.settings import AwsSettings, Name, Positive
+from schemas.settings import AwsSettings, Name, Positive, ServiceSettings
 
 SHORTEST_RECORD_AGE_S = 60
 
 
-class HostSettings(AwsSettings, frozen=True, kw_only=True):
+class HostSettings(ServiceSettings, frozen=True, kw_only=True):
     """A Lambda host. The names and ranges are those of Lambda's event source mapping
     (AWS Lambda API reference, CreateEventSourceMapping).
     """
@@ -45,7 +45,7 @@ class HostSettings(AwsSettings, frozen=True, kw_only=True):
             raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")
 
 
-class WorkerSettings(AwsSettings, frozen=True, kw_only=True):
+class WorkerSettings(ServiceSettings, frozen=True, kw_only=True):
     """A worker of stream agents."""
 
     event_stream: Name = field(name="EVENT_STREAM")

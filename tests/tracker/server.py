@@ -22,9 +22,11 @@ from tracker.app import create_app
 from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
+from tracker.frames import SentFrames
 from tracker.intake import Intake, Lane, Offer
 from tracker.openapi import MESSAGE_ID
 from tracker.programs import Programs
+from tracker.pulse import Pulse
 from tracker.services import Services, make_tracking
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
@@ -47,6 +49,7 @@ class FakeIntake:
         self.accepting = True
         self.buffered_bytes = 0
         self.lanes: list[Lane] = []
+        self.frames = SentFrames()
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None:
         error = self.offer(event, ack=ack)
@@ -157,6 +160,7 @@ class Tracker:
             stored=self.stored,
             changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock),
+            pulse=Pulse(),
         )
         self.client: httpx.AsyncClient
         self.app: Sanic[Any, Any]

@@ -1,19 +1,18 @@
 """`/metrics`: this task's state, for Prometheus."""
 
-from prometheus_client import generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from sanic import Blueprint, Request
 from sanic.response import BaseHTTPResponse, HTTPResponse
 
-from tracker.metrics import Answered
+from schemas.exposition import CONTENT_TYPE
+from tracker.metrics import Answered, TaskMetrics
 
 metrics = Blueprint("metrics")
 
 
 @metrics.get("/metrics")
 async def get_metrics(request: Request) -> HTTPResponse:
-    body = generate_latest(request.app.ctx.metrics)
-    return HTTPResponse(body, headers={"cache-control": "no-store"}, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    task: TaskMetrics = request.app.ctx.metrics
+    return HTTPResponse(task.text(), headers={"cache-control": "no-store"}, content_type=CONTENT_TYPE)
 
 
 def count_answer(request: Request, response: BaseHTTPResponse) -> None:
