@@ -2,6 +2,7 @@
 
 import gzip
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 from sanic import Request
@@ -27,31 +28,46 @@ class Problem(msgspec.Struct, frozen=True):
     type: str = "about:blank"
 
 
+class Reply(NamedTuple):
+    """What is said to a client, over whichever connection."""
+
+    status: int
+    content_type: str
+    headers: dict[str, str]
+    body: bytes
+
+
 def answer(request: Request, body: object, *, status: int = 200) -> HTTPResponse:
     """`body` as JSON. Answers are about this moment, so nobody may cache them."""
     again = status in (UnavailableError.status, RateLimitedError.status)
     headers = {"retry-after": str(UnavailableError.retry_after_s)} if again else {}
-    return _packed(request, _encoder.encode(body), status=status, content_type=JSON, headers=headers)
+    return _sent(request, Reply(status, JSON, headers, encode(body)))
+
+
+def encode(body: object) -> bytes:
+    """`body` as JSON."""
+    return _encoder.encode(body)
 
 
 def problem(request: Request, error: TrackerError) -> HTTPResponse:
     """`error` as a problem, with the headers that its status asks for."""
+    return _sent(request, problem_reply(error))
+
+
+def problem_reply(error: TrackerError) -> Reply:
     headers = {}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, UnauthorizedError):
         headers["www-authenticate"] = "Bearer"
-    return plain_problem(
-        request, status=error.status, reason=error.reason, detail=str(error), headers=headers
-    )
+    return _problem(status=error.status, reason=error.reason, detail=str(error), headers=headers)
 
 
 def plain_problem(
     request: Request, *, status: int, reason: str, detail: str, headers: dict[str, str]
 ) -> HTTPResponse:
     """A problem of a status that no error of ours has."""
-    body = Problem(title=HTTPStatus(status).phrase, status=status, reason=reason, detail=detail)
-    return _packed(request, _encoder.encode(body), status=status, content_type=PROBLEM, headers=headers)
+    return _sent(request, _problem(status=status, reason=reason, detail=detail, headers=headers))
 
 
 def respond(
@@ -76,15 +92,23 @@ def wants_gzip(accepted: str | None) -> bool:
     return False
 
 
-def _packed(
-    request: Request, body: bytes, *, status: int, content_type: str, headers: dict[str, str]
-) -> HTTPResponse:
-    headers["vary"] = "accept-encoding"
-    if wants_gzip(request.headers.get("accept-encoding")):
-        packed = gzip.compress(body, _FASTEST, mtime=0)
-        if len(packed) < len(body):
-            headers["content-encoding"] = "gzip"
-            body = packed
+def packed(reply: Reply, accepted: str | None) -> Reply:
+    """`reply`, compressed where the client's Accept-Encoding takes it and it gets smaller by it."""
+    headers = {"cache-control": "no-store", **reply.headers, "vary": "accept-encoding"}
+    if wants_gzip(accepted):
+        body = gzip.compress(reply.body, _FASTEST, mtime=0)
+        if len(body) < len(reply.body):
+            return reply._replace(headers={**headers, "content-encoding": "gzip"}, body=body)
+    return reply._replace(headers=headers)
+
+
+def _problem(*, status: int, reason: str, detail: str, headers: dict[str, str]) -> Reply:
+    body = Problem(title=HTTPStatus(status).phrase, status=status, reason=reason, detail=detail)
+    return Reply(status, PROBLEM, headers, encode(body))
+
+
+def _sent(request: Request, reply: Reply) -> HTTPResponse:
+    status, content_type, headers, body = packed(reply, request.headers.get("accept-encoding"))
     return respond(request, body, status=status, content_type=content_type, headers=headers)
 
 

@@ -26,6 +26,7 @@ from schemas.errors import (
 )
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
+from tracker.fast_lane import FastLane
 from tracker.metrics import TaskMetrics
 from tracker.routes.beacon import beacon
 from tracker.routes.cache import cache
@@ -108,6 +109,7 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     async def start(app: Application) -> None:
         app.ctx.services = await stack.enter_async_context(open_services(settings))
         app.ctx.metrics = TaskMetrics(app.ctx.services, app.ctx.answers)
+        app.ctx.fast_lane = FastLane(app.ctx.services, app.ctx.answers, is_draining=lambda: app.ctx.draining)
         if settings.metrics_namespace:
             supervisor = await stack.enter_async_context(Supervisor())
             supervisor.start("reports", _reports(settings, app.ctx.metrics).run)

@@ -56,15 +56,63 @@ class Connection(HttpProtocol):
     its bytes trickle in: Sanic counts from the last one."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ()
+    __slots__ = ("_answers_fast", "_held")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._answers_fast = False
+        """Whether the fast lane has still to answer; `_held` is what came meanwhile."""
+        self._held = b""
+
+    @property
+    def peer(self) -> str:
+        """The address that the connection comes from."""
+        return str(self.conn_info.client_ip) if self.conn_info else ""
 
     def data_received(self, data: bytes) -> None:
+        if self._answers_fast:
+            self._held += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+        elif not self._is_free() or not self._goes_fast(data):
+            self._go_slowly(data)
+
+    def answer(self, data: bytes) -> None:
+        """The fast lane's answer; then comes what was held back."""
+        self._answers_fast = False
+        self._time = time.monotonic()
+        if self.conn_info is None or self.conn_info.lost or self.transport is None:
+            return
+        self.transport.write(data)
+        if self.app.ctx.draining:
+            self.close()
+        elif self._held:
+            held, self._held = self._held, b""
+            self.transport.resume_reading()
+            self.data_received(held)
+
+    def close_if_idle(self) -> bool:
+        return False if self._answers_fast else super().close_if_idle()
+
+    def _goes_fast(self, data: bytes) -> bool:
+        self._answers_fast = True
+        taken = self.app.ctx.fast_lane.take(data, self)
+        self._answers_fast = self._answers_fast and taken
+        return bool(taken)
+
+    def _is_free(self) -> bool:
+        """Whether Sanic is done with all that came."""
+        return self._stage() is Stage.IDLE and not self.recv_buffer and self._can_write.is_set()
+
+    def _go_slowly(self, data: bytes) -> None:
         began_s = self._time
         super().data_received(data)
         if self._stage() is not Stage.IDLE or self._is_taking_body():
             self._time = began_s
 
     def check_timeouts(self) -> None:
+        if self._answers_fast:
+            self._time = time.monotonic()
         waited_s = time.monotonic() - self._time
         if self._task and waited_s > self.request_timeout and self._is_taking_body():
             self.http.exception = RequestTimeout("the request did not arrive in time")

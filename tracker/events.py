@@ -2,8 +2,10 @@
 
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
-from uuid_utils.compat import uuid7
+import msgspec
+from uuid_utils import uuid7
 
 from schemas.events import KINDS, CoreData, Event
 from schemas.programs import InvalidReason, Privacy, Program, invalid_reason
@@ -77,6 +79,11 @@ def traces_of(asked: EventRequest, sender: Sender) -> Traces:
     )
 
 
+def new_message_id() -> UUID:
+    """A UUIDv7. msgspec makes the standard library's kind of it in half the time of its constructor."""
+    return msgspec.convert(uuid7().bytes, UUID)
+
+
 def core_data(program: Program) -> CoreData:
     """The part of a program that goes into each of its events."""
     return CoreData(
@@ -93,7 +100,7 @@ def _event(
     program: Program, asked: EventRequest, traces: Traces, *, reason: InvalidReason | None, now_ms: int
 ) -> Event:
     return KINDS[asked.kind](
-        message_id=asked.message_id or uuid7(),
+        message_id=asked.message_id or new_message_id(),
         received_at_ms=now_ms,
         program=core_data(program),
         valid=reason is None,

@@ -20,13 +20,14 @@ from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from schemas.errors import NotAcknowledgedError, TooLargeError, TrackerError, UnavailableError
+from schemas.errors import TooLargeError, TrackerError, UnavailableError
 from schemas.events import HASH_SHIFT, Event, encode_event, hash_key
 from schemas.frames import split_frames
 from schemas.programs import Acknowledgement
+from tracker.deadlines import Deadlines, not_acknowledged
 from tracker.frames import FAILED, SentFrames
 from tracker.settings import TrackerSettings
-from workers.runtime.actor import Actor, Bound, Envelope
+from workers.runtime.actor import Actor, Bound, Envelope, Waiter
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
 
@@ -180,6 +181,7 @@ class Intake:
         self._starts: list[int] = []
         self._closed = False
         self._ack_timeout_s = settings.ack_timeout_ms / 1000
+        self._deadlines = Deadlines(self._ack_timeout_s)
 
     @property
     def lanes(self) -> Sequence[Lane]:
@@ -212,7 +214,19 @@ class Intake:
             async with asyncio.timeout(self._ack_timeout_s):
                 await self._ask(event, request_bytes=REQUEST_OVERHEAD_BYTES)
         except TimeoutError as error:
-            raise _not_acknowledged() from error
+            raise not_acknowledged() from error
+
+    def post(self, event: Event, waiter: Waiter[None], *, ack: Acknowledgement | None = None) -> None:
+        """As `send`, for who does not wait in a task: tells `waiter`, maybe before it returns. Raises
+        what `send` raises where it was not taken."""
+        if self._is_durable(ack):
+            keyed = self._keyed(event)
+            weight = EVENT_OVERHEAD_BYTES + len(keyed.payload) + REQUEST_OVERHEAD_BYTES
+            self._lane(keyed).ask_for(waiter, keyed, weight=weight)
+            self._deadlines.watch(waiter)
+        else:
+            self._tell(event)
+            waiter.set_result(None)
 
     def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer:
         """Queues `event`: what `acknowledged` takes to wait for it. Whoever offers many lets go of each."""
@@ -357,12 +371,6 @@ def _outcome(offer: Offer) -> TrackerError | None:
     if not isinstance(offer, asyncio.Future):
         return offer
     if offer.cancelled():
-        return _not_acknowledged()
+        return not_acknowledged()
     error = offer.exception()
-    return error if error is None or isinstance(error, TrackerError) else _not_acknowledged()
-
-
-def _not_acknowledged() -> NotAcknowledgedError:
-    return NotAcknowledgedError(
-        "the event stream did not confirm in time; send again with the same messageId"
-    )
+    return error if error is None or isinstance(error, TrackerError) else not_acknowledged()

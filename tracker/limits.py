@@ -82,11 +82,15 @@ class Limits:
 
     def admit(self, address: Address | None) -> None:
         """One event of this address, whatever its program. Raises RateLimitedError."""
+        if self._address_per_s is None:
+            return
         now_ms = self._clock_ms()
         self._take([*self._of_address("client address", "", address, self._address_per_s, now_ms)], now_ms)
 
     def admit_to(self, program: Program, address: Address | None) -> None:
         """One event of this address for this program. Raises RateLimitedError."""
+        if program.rate_per_s is None and program.rate_per_address_per_s is None:
+            return
         now_ms = self._clock_ms()
         rate, key = program.rate_per_address_per_s, program.program_id
         limits = [*self._of_address("client address to the program", key, address, rate, now_ms)]

@@ -11,6 +11,7 @@ from tracker.events import Tracked
 from tracker.requests import EventRequest
 from tracker.sender import Sender
 from tracker.tracking import Receipt
+from workers.runtime.actor import Waiter
 
 ACCEPTED = "accepted"
 UNREAD = "unread"
@@ -25,6 +26,10 @@ class Tracking(Protocol):
     async def track_all(
         self, items: Iterable[EventRequest | TrackerError], sender: Sender
     ) -> list[Receipt | TrackerError]: ...
+
+    def make(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked | None: ...
+
+    def send(self, tracked: Tracked, waiter: Waiter[None]) -> None: ...
 
 
 class Outcome(NamedTuple):
@@ -47,10 +52,9 @@ class CountedTracking:
         try:
             tracked = await self._tracking.track(program_id, asked, sender)
         except TrackerError as error:
-            self._count(asked.kind, error.reason)
+            self.count(asked.kind, error.reason)
             raise
-        self.acknowledgements.observe(time.perf_counter() - began_s)
-        self._count(asked.kind, tracked.event.reason)
+        self.accepted(asked.kind, tracked.event.reason, began_s=began_s)
         return tracked
 
     async def track_all(
@@ -62,10 +66,23 @@ class CountedTracking:
         taken = sum(not isinstance(result, TrackerError) for result in results)
         self.acknowledgements.observe(time.perf_counter() - began_s, taken)
         for kind, result in zip(kinds, results, strict=True):
-            self._count(kind, result.reason)
+            self.count(kind, result.reason)
         return results
 
-    def _count(self, kind: str, reason: str | None) -> None:
+    def make(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked | None:
+        """Counts nothing: whoever sends what it made says what came of it, with `accepted` or `count`."""
+        return self._tracking.make(program_id, asked, sender)
+
+    def send(self, tracked: Tracked, waiter: Waiter[None]) -> None:
+        self._tracking.send(tracked, waiter)
+
+    def accepted(self, kind: str, reason: str | None, *, began_s: float) -> None:
+        """An event was acknowledged that was asked for at `began_s` (time.perf_counter)."""
+        self.acknowledgements.observe(time.perf_counter() - began_s)
+        self.count(kind, reason)
+
+    def count(self, kind: str, reason: str | None) -> None:
+        """One more event of this kind: None where it counts."""
         self.outcomes[Outcome(kind, reason or ACCEPTED)] += 1
 
 

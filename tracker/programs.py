@@ -130,15 +130,16 @@ class Programs:
 
         Raises CoreDataUnavailableError.
         """
-        entry = self._entries.get(program_id)
-        if entry is None or not self._servable(program_id, entry):
-            entry = await self._checked(program_id, entry)
-        else:
-            self._hits += 1
-            self._entries.move_to_end(program_id)
-        if entry.spared_until_ms:
-            self._stale_answers += 1
+        entry = self._served(program_id)
+        if entry is None:
+            entry = await self._checked(program_id, self._entries.get(program_id))
+            self._stale_answers += bool(entry.spared_until_ms)
         return entry.record
+
+    def held(self, program_id: str) -> Program | None:
+        """The program where memory holds one that is served as it is; ask `get` where it is None."""
+        entry = self._served(program_id)
+        return entry.record.program if entry else None
 
     def apply(self, program_id: str, record: Record) -> None:
         """Takes an invalidation. An older version changes nothing; what is not held is not taken in."""
@@ -200,6 +201,15 @@ class Programs:
         self._gaps += 1
         self._stale_from(self._clock_ms())
         self._trusted_from_ms = self._clock_ms() + self._distrust_ms
+
+    def _served(self, program_id: str) -> Entry | None:
+        entry = self._entries.get(program_id)
+        if entry is None or not self._servable(program_id, entry):
+            return None
+        self._hits += 1
+        self._entries.move_to_end(program_id)
+        self._stale_answers += bool(entry.spared_until_ms)
+        return entry
 
     def _servable(self, program_id: str, entry: Entry) -> bool:
         now_ms = self._clock_ms()

@@ -52,15 +52,23 @@ def read_sender(
         referrer=_text(headers, "referer", REFERRER_MAX_CHARS),
         visitor=visitor_from_cookie(cookie),
         signals=Signals(headers.get("sec-gpc") == "1", headers.get("dnt") == "1"),
-        prefetches=any(_says(headers.get(name), word) for name, word in _PREFETCH.items()),
+        prefetches=_prefetches(headers),
         origin=headers.get("origin"),
         keeps_cookies=keeps_cookies,
     )
 
 
-def _says(value: str | None, word: str) -> bool:
+def _prefetches(headers: Headers) -> bool:
+    for name, word in _PREFETCH.items():  # a loop: it is asked of every request
+        value = headers.get(name)
+        if value is not None and _says(value, word):
+            return True
+    return False
+
+
+def _says(value: str, word: str) -> bool:
     """Whether the value, a structured item with parameters, is `word` (`prefetch;prerender`)."""
-    return value is not None and value.partition(";")[0].strip().lower() == word
+    return value.partition(";")[0].strip().lower() == word
 
 
 def _text(headers: Headers, name: str, max_chars: int) -> str | None:

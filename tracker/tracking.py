@@ -12,6 +12,7 @@ from tracker.events import EventMaker, Tracked
 from tracker.intake import Offer
 from tracker.requests import EventRequest
 from tracker.sender import Sender
+from workers.runtime.actor import Waiter
 
 
 class Receipt(NamedTuple):
@@ -27,11 +28,15 @@ class Programs(Protocol):
 
     async def get(self, program_id: str) -> Program: ...
 
+    def held(self, program_id: str) -> Program | None: ...
+
 
 class Intake(Protocol):
     """Where events go: see tracker.intake.Intake."""
 
     async def send(self, event: Event, *, ack: Acknowledgement | None = None) -> None: ...
+
+    def post(self, event: Event, waiter: Waiter[None], *, ack: Acknowledgement | None = None) -> None: ...
 
     def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer: ...
 
@@ -82,6 +87,19 @@ class Tracking:
         errors = await self._intake.acknowledged([offer for _, offer in taken])
         return [error or receipt for error, (receipt, _) in zip(errors, taken, strict=True)]
 
+    def make(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked | None:
+        """An event that is still to be sent, of a program in memory; None where `track` has to wait for
+        it. Raises OriginError, RateLimitedError."""
+        program = self._programs.held(program_id)
+        if program is None:
+            return None
+        self._limits.admit(sender.address)
+        return self._made_for(program, asked, sender)
+
+    def send(self, tracked: Tracked, waiter: Waiter[None]) -> None:
+        """Sends what `make` made. Raises what Intake.post raises."""
+        self._intake.post(tracked.event, waiter, ack=tracked.program.ack)
+
     async def _offered(
         self, item: EventRequest | TrackerError, sender: Sender
     ) -> tuple[Receipt | TrackerError, Offer]:
@@ -104,7 +122,9 @@ class Tracking:
         if not is_program_id(program_id):
             raise ProgramNotFoundError("no program can have this id")
         self._limits.admit(sender.address)
-        program = await self._programs.get(program_id)
+        return self._made_for(await self._programs.get(program_id), asked, sender)
+
+    def _made_for(self, program: Program, asked: EventRequest, sender: Sender) -> Tracked:
         check_origin(program, sender.origin)
         self._limits.admit_to(program, sender.address)
         return self._maker.make(program, asked, sender, now_ms=self._clock_ms())

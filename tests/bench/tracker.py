@@ -17,6 +17,8 @@ class Plan(NamedTuple):
     rounds: int = 5
     seconds: float = 2
     sink_ms: int = 5
+    only: str = ""
+    """Cases whose names have this in them, beside the bare route."""
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -32,7 +34,8 @@ async def compare(plan: Plan) -> Measured:
         bare, naive = await started.bare(), await started.naive()
         durable = await started.tracker(DURABLE, ack=DURABLE)
         buffered = await started.tracker(BUFFERED, ack=BUFFERED)
-        cases = _cases(bare, naive, durable, buffered)
+        first, *others = _cases(bare, naive, durable, buffered)
+        cases = [first, *(case for case in others if plan.only in case.name)]
         for case in cases:
             await run(case, WARM_UP_S)
         saturated = await measure(cases, rounds=plan.rounds, seconds=plan.seconds)

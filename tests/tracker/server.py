@@ -32,6 +32,7 @@ from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventPage, Span
 from tracker.totals import TotalsReader
+from workers.runtime.actor import Waiter
 
 ID = "212313"
 SECRET = "s" * 32
@@ -55,6 +56,12 @@ class FakeIntake:
         error = self.offer(event, ack=ack)
         if isinstance(error, TrackerError):
             raise error
+
+    def post(self, event: Event, waiter: Waiter[None], *, ack: Acknowledgement | None = None) -> None:
+        error = self.offer(event, ack=ack)
+        if isinstance(error, TrackerError):
+            raise error
+        waiter.set_result(None)
 
     def offer(self, event: Event, *, ack: Acknowledgement | None = None) -> Offer:
         self.acks.append(ack)

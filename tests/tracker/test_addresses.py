@@ -146,3 +146,15 @@ def test_a_subscriber_cannot_leave_its_network(address: IPv6Address, host: int) 
 
     assert subscriber(moved) == subscriber(address)
     assert subscriber(IPv4Address("192.0.2.1")) != subscriber(IPv4Address("192.0.2.2"))
+
+
+@given(st.ip_addresses().map(str) | st.text("0123456789abcdef.:", max_size=20))
+def test_an_address_is_read_as_the_standard_library_has_it(text: str) -> None:
+    try:
+        expected = ip_address(text)
+    except ValueError:
+        expected = None
+    mapped = getattr(expected, "ipv4_mapped", None)
+
+    if text.count(":") != 1:  # of an address and a port
+        assert read_address(text) == (mapped or expected)

@@ -337,3 +337,21 @@ async def test_a_record_that_lands_on_another_shard_makes_the_map_be_read_again(
         await intake.send(view())
 
         await kinesis.asked("list_shards", times=3)
+
+
+async def test_who_waits_in_no_task_is_told_of_each_outcome() -> None:
+    kinesis = InMemoryKinesis()
+    async with running(kinesis, ack_timeout_ms=100, event_max_bytes=1_000) as intake:
+        confirmed, queued, late = (asyncio.get_running_loop().create_future() for _ in range(3))
+        intake.post(view(), queued, ack="buffered")
+        assert queued.done()
+        intake.post(view(), confirmed)
+        await confirmed
+        assert len(stored(kinesis)) == 2
+        kinesis.hold()
+        intake.post(view(), late)
+        with pytest.raises(NotAcknowledgedError):
+            await late
+        with pytest.raises(TooLargeError):
+            intake.post(view(referrer="r" * 2_000), confirmed)
+        kinesis.let_go()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from schemas.errors import BufferFullError, DrainingError
 
 Message = TypeVar("Message")
 Reply = TypeVar("Reply")
+Told = TypeVar("Told", contravariant=True)
 
 
 class Bound:
@@ -27,12 +28,25 @@ class Bound:
         self.used -= weight
 
 
+class Waiter(Protocol[Told]):
+    """Who waits for a reply: an asyncio.Future, or what costs less. It is told once, and not at all once
+    it is done; `cancelled` says that it has stopped waiting, so that mail still in the box is skipped."""
+
+    def cancelled(self) -> bool: ...
+
+    def done(self) -> bool: ...
+
+    def set_result(self, reply: Told, /) -> None: ...
+
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
 class Envelope(Generic[Message, Reply]):
-    """A message on its way, with the future of its reply where someone waits for one."""
+    """A message on its way, with who waits for its reply, if anybody does."""
 
     __slots__ = ("message", "reply", "weight")
 
-    def __init__(self, message: Message, weight: int, reply: "asyncio.Future[Reply] | None") -> None:
+    def __init__(self, message: Message, weight: int, reply: Waiter[Reply] | None) -> None:
         self.message = message
         self.weight = weight
         self.reply = reply
@@ -87,8 +101,12 @@ class Actor(Generic[Message, Reply]):
         Raises BufferFullError, or DrainingError once closed.
         """
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._post(Envelope(message, weight, reply))
+        self.ask_for(reply, message, weight=weight)
         return reply
+
+    def ask_for(self, waiter: Waiter[Reply], message: Message, *, weight: int = 1) -> None:
+        """Leaves a message whose reply `waiter` is told. Raises as `ask` does."""
+        self._post(Envelope(message, weight, waiter))
 
     async def run(self) -> None:
         """Handles mail until cancelled. An error ends it; mail still waiting stays for the next run.
