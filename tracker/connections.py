@@ -4,14 +4,18 @@ A proxy and a server that read one request differently let a client smuggle a se
 (RFC 9112, 11.2). So what is ambiguous is refused, and its connection closed.
 """
 
+import asyncio
 import re
 import time
+from contextlib import suppress
 from typing import Any
 
 from sanic import Request
 from sanic.exceptions import BadRequest, RequestTimeout
 from sanic.http import Http, Stage
 from sanic.server import HttpProtocol
+
+LINGER_S = 1.0
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEAD = re.compile(
@@ -36,8 +40,23 @@ class StrictRequest(Request):
 
 
 class StrictHttp(Http):
-    """Takes digits for a length and nothing else that Python takes for a number, and answers where
-    Sanic would fail a second time on the URL that it could not read."""
+    """Takes digits for a length and nothing else that Python takes for a number, answers where Sanic
+    would fail a second time on the URL that it could not read, and lets who still sends read why not."""
+
+    async def http1(self) -> None:
+        await super().http1()  # type: ignore[no-untyped-call]
+        if self.request_body and self.protocol.transport:
+            await self._linger(self.protocol.transport)
+
+    async def _linger(self, transport: asyncio.Transport) -> None:
+        """To close on a client that still sends resets its connection, and with that the answer may be
+        lost on its way (RFC 9112, 9.6)."""
+        transport.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while True:
+                    self.recv_buffer.clear()
+                    await self._receive_more()
 
     def create_empty_request(self) -> None:
         self.url = None

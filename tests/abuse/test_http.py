@@ -200,6 +200,17 @@ async def test_a_body_that_is_announced_and_refused_is_not_waited_for(tracker: T
     assert_problem(answer, 413, "too_large")
 
 
+async def test_a_client_that_still_sends_what_was_refused_is_not_reset(tracker: Tracker) -> None:
+    async with wire(tracker) as line:
+        answer = await line.ask(request("Content-Length: 999999999", method="POST", path="/events"))
+        assert await line.ended() == b""
+        for _ in range(20):
+            line.writer.write(b" " * 100_000)
+            await line.writer.drain()
+
+        assert_problem(answer, 413, "too_large")
+
+
 async def test_a_client_that_asks_first_whether_to_go_on_is_told_to(tracker: Tracker) -> None:
     async with wire(tracker) as line:
         await line.send(request("Expect: 100-continue", f"Content-Length: {len(VIEW)}", method="POST"))
