@@ -1,9 +1,10 @@
 """What a tracker task is made of, put together once and taken apart in reverse."""
 
+import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Any
@@ -15,11 +16,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from sanic import Request
 
+from schemas.errors import UnavailableError
 from schemas.programs import Versions
 from tracker import tracking
 from tracker.catalog import Catalog
 from tracker.changes import Changes
-from tracker.core_data import DynamoDBLevel, RedisLevel
+from tracker.core_data import DynamoDBLevel, Level, RedisLevel
 from tracker.events import EventMaker
 from tracker.intake import Intake
 from tracker.limits import Limits
@@ -38,6 +40,9 @@ from tracker.user_agents import UserAgents
 from tracker.visitors import VisitorHashes
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
+
+NO_PROGRAM = "-"
+"""Asked for where the answer does not matter."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +67,8 @@ class Services:
 async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
     """Connects and starts a task's actors; leaving drains the intake first, then stops the rest.
 
-    Needs nothing to be up: what is down is tried again, and answered as unavailable meanwhile.
+    Has asked each service once by then, for what a process asks first takes long. Needs nothing to be
+    up: what is down is tried again, and answered as unavailable meanwhile.
     """
     async with AsyncExitStack() as stack:
         session = get_session()
@@ -77,6 +83,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         supervisor = await stack.enter_async_context(Supervisor(backoff=restart_waits_s))
         intake = Intake(kinesis, settings, supervisor)
         stack.push_async_callback(intake.drain)
+        await _warm_up(intake, cache, truth, timeout_ms=settings.put_timeout_ms)
         supervisor.start("intake", intake.run)
         memory = Memory(lambda: intake.buffered_bytes, limit_bytes=settings.buffer_max_bytes)
         supervisor.start("memory", memory.run)
@@ -98,6 +105,21 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
             pulse=pulse,
         )
+
+
+async def _warm_up(intake: Intake, *levels: Level, timeout_ms: int) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_ms / 1000), asyncio.TaskGroup() as group:
+            group.create_task(_try(intake.refresh()))
+            for level in levels:
+                group.create_task(_try(level.read(NO_PROGRAM)))
+
+
+async def _try(call: Coroutine[Any, Any, object]) -> None:
+    try:
+        await call
+    except UnavailableError as error:
+        log.warning("not there yet: %s", error)
 
 
 def make_tracking(
