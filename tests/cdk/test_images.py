@@ -8,6 +8,7 @@ import pytest
 
 from cdk.assets import LAMBDA, ROOT
 from tests.cdk.dockerfile import Images, Stage, instructions
+from tests.system.conftest import until
 
 SERVICES = ("tracker", "workers")
 HADOLINT = Path(sys.executable).parent / "hadolint"
@@ -24,7 +25,7 @@ SETTINGS = {
     "TRACKER_DRAIN_DELAY_MS": "0",
 }
 """Nothing is there: a task starts all the same, and is alive."""
-HEALTHY_ATTEMPTS = 50
+HEALTHY_TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,10 @@ def test_the_trackers_image_serves_says_that_it_lives_and_writes_nothing(images:
 
     assert not is_healthy()
     with subprocess.Popen(image.command("ENTRYPOINT"), cwd=image.workdir, env=environment) as task:
-        assert any(is_healthy() for _ in range(HEALTHY_ATTEMPTS))
-        task.send_signal(signal.SIGTERM)
+        try:
+            until(is_healthy, timeout_s=HEALTHY_TIMEOUT_S)
+        finally:
+            task.send_signal(signal.SIGTERM)
 
     assert task.returncode == 0
     assert snapshot(image) == before
