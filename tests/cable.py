@@ -31,6 +31,10 @@ class Cable:
         )
         self._port = self._server.sockets[0].getsockname()[1]
 
+    def lead_to(self, target: str) -> None:
+        """New connections go there, as where another machine takes over a name."""
+        self._parts = urlsplit(target)
+
     async def cut(self) -> None:
         """Connections break and new ones are refused."""
         if self._server is not None:

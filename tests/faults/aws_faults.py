@@ -24,6 +24,7 @@ STATEMENT_ERRORS = {
     "ThrottlingError": "Throughput exceeds the current capacity for one or more global secondary indexes.",
     "ProvisionedThroughputExceeded": "The level of configured provisioned throughput was exceeded.",
 }
+SIGNATURE_ERRORS = ("ExpiredTokenException", "InvalidSignatureException")
 DYNAMODB_CALLS = frozenset({"GetItem", "PutItem", "UpdateItem", "Query", "BatchGetItem"})
 
 Matches = Callable[[Call], bool]
@@ -49,6 +50,16 @@ def throttled_calls(operations: frozenset[str], rate: float, choose: random.Rand
         if call.operation in operations and choose.random() < rate:
             return _refused("ProvisionedThroughputExceededException")
         return await forward(call)
+
+    return fault
+
+
+def refused_signatures() -> Fault:
+    """Every call is refused, as where credentials have expired or a clock is wrong."""
+    codes = cycle(SIGNATURE_ERRORS)
+
+    async def fault(call: Call, forward: Forward) -> Reply:
+        return _refused(next(codes))
 
     return fault
 

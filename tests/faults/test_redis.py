@@ -1,15 +1,23 @@
-"""Redis that dies, comes back empty, or freezes."""
+"""Redis that dies, comes back empty or older than it was, or freezes."""
 
 import asyncio
 import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
 
 from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from schemas.redis import program_key
+from tests.faults.load import Heard
 from tests.faults.ordeal import Ordeal, put_program
+from tests.faults.stack import System, eventually
 
 FROZEN_S = 10
+REPLICATED_TIMEOUT_S = 20
 
 
 async def test_valkey_killed(ordeal: Ordeal) -> None:
@@ -39,6 +47,55 @@ async def test_valkey_frozen(ordeal: Ordeal) -> None:
         finally:
             ordeal.system.signal("valkey", signal.SIGCONT)
     await _changes_arrive(ordeal)
+
+
+async def test_valkey_fails_over(ordeal: Ordeal, valkey: str) -> None:
+    """Valkey fails over to a replica that lags.
+
+    A program is changed, and Valkey is lost before its replica has heard of that: connections break, and
+    the name leads to the replica. No tracker goes back behind the change, not even one that gets SIGKILL
+    then and starts with an empty memory. The next change goes through the replica to both.
+    """
+    system, program_id = ordeal.system, ordeal.program_ids[0]
+    heard: list[Heard] = []
+    async with ordeal.under_load(hear=heard.append), Redis.from_url(valkey) as replica:
+        await _copy(system.file.redis_url, replica, program_key(program_id))
+        async with ClientSession() as session:
+            await put_program(session, system.file.trackers[0], program_id, name="ahead")
+        async with _failed_over(system, valkey):
+            failed_over_s = time.monotonic()
+            await system.kill_and_wait("tracker-1")
+            await system.until_ready()
+            await _changes_arrive(ordeal)
+    later = {each.name for each in heard if each.program_id == program_id and each.started_s > failed_over_s}
+    assert later == {"ahead", "changed"}
+
+
+@asynccontextmanager
+async def _failed_over(system: System, replica: str) -> AsyncIterator[None]:
+    await _turn(system, replica)
+    try:
+        yield
+    finally:
+        await _turn(system, system.file.redis_url)
+
+
+async def _turn(system: System, target: str) -> None:
+    await system.cables.redis.cut()
+    system.cables.redis.lead_to(target)
+    await system.cables.redis.heal()
+
+
+async def _copy(primary: str, replica: Redis, key: str) -> None:
+    """Replicates until the replica holds `key`, and no longer."""
+    parts = urlsplit(primary)
+    await replica.replicaof(parts.hostname, parts.port)
+    await eventually(partial(_holds, replica, key), timeout_s=REPLICATED_TIMEOUT_S)
+    await replica.replicaof("NO", "ONE")
+
+
+async def _holds(redis: Redis, key: str) -> bool:
+    return bool(await redis.exists(key))
 
 
 async def _changes_arrive(ordeal: Ordeal) -> None:
