@@ -33,8 +33,8 @@ faults: $(INSTALLED) ## break things under load and audit what was promised (ARG
 	@$(BIN)/python -m pytest -q -m faults tests/faults --reliability docs/reliability.md $(ARGS)
 	@$(BIN)/python -m pytest -q -m faults tests/workers $(ARGS)
 
-sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices
-	@$(BIN)/python -m tests.sabotage
+sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see that a test notices (ARGS=fence)
+	@$(BIN)/python -m tests.sabotage $(ARGS)
 
 coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothing to their first answer
 	@$(BIN)/python -m pytest -q -s -m bench tests/lambdas/test_coldstart.py
