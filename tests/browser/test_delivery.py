@@ -93,7 +93,8 @@ def test_every_event_that_a_page_queued_is_stored_exactly_once(browser: Browser,
 
 def go_through_it_all(visit: Visit, stack: Stack) -> None:
     first, second, third = visit.open(), visit.open(), visit.open()
-    visit.queue(first, views=200, clicks=40)
+    with first.expect_request("**/beacon"):
+        visit.queue(first, views=200, clicks=40)
     first.close()
     visit.queue(second, views=200, clicks=40)
 
