@@ -53,8 +53,9 @@ class Account:
         options = ("--require-approval", "never", "--app", str(assembly))
         return self._cdk("deploy", *DEPLOYED, *options)
 
-    def destroy(self, assembly: Path) -> None:
-        self._cdk("destroy", *DEPLOYED, "--force", "--app", str(assembly))
+    def destroy(self, assembly: Path) -> str:
+        """Returns what the command says."""
+        return self._cdk("destroy", *DEPLOYED, "--force", "--app", str(assembly))
 
     def outputs(self) -> Mapping[str, str]:
         """Of the stack of data."""

@@ -1,4 +1,7 @@
-"""The stacks on MiniStack's CloudFormation: from nothing to a stored event, an update, and nothing."""
+"""The stacks on MiniStack's CloudFormation: from nothing to a stored event, an update, and nothing.
+
+`make test ARGS="-s tests/cdk/test_deploy.py"` shows it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +71,8 @@ def test_the_stacks_are_deployed_work_are_updated_and_go(account: Account, valke
 
         deployed.put("EventStream", encode_frame([encode_event(view())]))
         deployed.until_stored(1)
-        until(lambda: deployed.items("TotalsTable"), timeout_s=TIMEOUT_S)
+        totals = until(lambda: deployed.items("TotalsTable"), timeout_s=TIMEOUT_S)
+        print("One event in; out:", *deployed.items("EventsTable"), *totals, sep="\n")
 
         changed = program(name="Autumn sale")
         deployed.put("UpdateStream", encode_update(ProgramChanged(program=changed)))
@@ -83,6 +87,6 @@ def test_the_stacks_are_deployed_work_are_updated_and_go(account: Account, valke
         deployed.put("EventStream", encode_frame([encode_event(view())]))
         deployed.until_stored(2)
 
-    account.destroy(second)
+    print(account.destroy(second))
     assert stacks(account).isdisjoint(DEPLOYED)
     assert account.client("dynamodb").list_tables()["TableNames"] == []
