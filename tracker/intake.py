@@ -36,7 +36,9 @@ EVENT_OVERHEAD_BYTES = 512
 REQUEST_OVERHEAD_BYTES = 12_288
 """What a lone event takes whose client waits: connection, head, task. Measured: 10.7 KB."""
 FIRST_RETRY_S = 0.05
-MOST_RETRY_S = 2.0
+MOST_RETRY_S = 0.5
+"""A tenth of what a client waits: where half of all puts are refused, hardly one in a million meets so many
+refusals in a row that its time is up."""
 
 log = logging.getLogger(__name__)
 
