@@ -1,12 +1,15 @@
 """`python -m tracker`: one tracker task, until SIGTERM."""
 
+import asyncio
 import logging
 import os
+import signal
 import sys
+from functools import partial
 
 from schemas.errors import SettingsError
 from schemas.settings import load
-from tracker.app import create_app
+from tracker.app import Application, create_app
 from tracker.connections import Connection
 from tracker.memory import settle
 from tracker.settings import TrackerSettings
@@ -25,7 +28,8 @@ def main() -> int:
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     app = create_app(settings)
-    app.after_server_start(_settle)
+    app.before_server_start(_settle)
+    app.after_server_start(_heed_signals)
     app.run(
         settings.host,
         settings.port,
@@ -40,6 +44,14 @@ def main() -> int:
 
 async def _settle(_: object) -> None:
     settle()
+
+
+async def _heed_signals(app: Application) -> None:
+    """One turn of the loop later than Sanic does: a stop in the very turn that ends the start would be
+    taken for that end, and the task would serve on."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, loop.call_soon, partial(app.stop, terminate=False))
 
 
 if __name__ == "__main__":
