@@ -17,10 +17,13 @@ def main() -> int:
     tracker.add_argument("--rounds", type=int, default=5, help="of each case, in turn; medians are told")
     tracker.add_argument("--seconds", type=float, default=2, help="of each round")
     tracker.add_argument("--sink-ms", type=int, default=5, help="what Kinesis takes to confirm")
+    tracker.add_argument("--rate", type=float, help="of the steady load; without it 70 %% of the most")
     tracker.add_argument("--only", default="", help="cases whose names have this in them")
     tracker.add_argument("--json", type=Path, help="where the figures go")
     asked = parser.parse_args()
-    plan = Plan(rounds=asked.rounds, seconds=asked.seconds, sink_ms=asked.sink_ms, only=asked.only)
+    plan = Plan(
+        rounds=asked.rounds, seconds=asked.seconds, sink_ms=asked.sink_ms, only=asked.only, rate=asked.rate
+    )
     measured = asyncio.run(compare(plan))
     print(table(measured))
     if asked.json:
