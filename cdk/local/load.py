@@ -11,6 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from cdk.local.answers import failures
 from cdk.local.audit import Entry
 from cdk.local.errors import DemoError
 from cdk.local.stored import COUNT_OF_KIND
@@ -44,18 +45,6 @@ class Sample(Struct, frozen=True):
 
     event: ClientEvent
     entry: Entry
-
-
-class BatchError(Struct):
-    index: int
-    reason: str
-    detail: str
-
-
-class BatchAnswer(Struct):
-    """Of a batch. A tracker that takes nothing answers with a problem instead, which has no `errors`."""
-
-    errors: list[BatchError] | None = None
 
 
 Delivery = Sequence[Sample]
@@ -142,14 +131,11 @@ class Client:
 
 def _left(response: httpx.Response, samples: Delivery) -> Delivery:
     """The samples that `response` does not acknowledge. Raises DemoError for one it refuses for good."""
-    if response.status_code not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
-        raise DemoError(f"{response.request.url} answered {response.status_code}: {response.text[:200]}")
-    if len(samples) == 1:
-        return [] if response.status_code == httpx.codes.OK else samples
-    errors = msgspec.json.decode(response.content, type=BatchAnswer).errors
-    if errors and response.status_code == httpx.codes.OK:
-        raise DemoError(f"{response.request.url} refused an event: {errors[0].reason}: {errors[0].detail}")
-    return samples if errors is None else [samples[error.index] for error in errors]
+    failed = failures(response.status_code, response.content, len(samples))
+    for failure in failed:
+        if failure.final:
+            raise DemoError(f"{response.request.url} refused an event: {failure.reason}: {failure.detail}")
+    return [samples[failure.index] for failure in failed]
 
 
 def _sample(choose: random.Random, checksums: Mapping[str, str]) -> Sample:

@@ -43,13 +43,18 @@ def print_report(findings: Findings, console: Console | None = None) -> None:
     console = console or Console()
     console.print(_summary(findings), soft_wrap=True)
     console.print(_times(findings))
-    console.print(_ledger(findings.audit))
-    problems = findings.audit.problems()
+    print_ledger(findings.audit, console)
+
+
+def print_ledger(audit: Audit, console: Console) -> None:
+    """Prints the ledger, what does not balance, event by event, and the verdict."""
+    console.print(_ledger(audit))
+    problems = audit.problems()
     for problem in problems[:PROBLEMS_SHOWN]:
         console.print(f"[red]{problem}[/red]", soft_wrap=True)
     if len(problems) > PROBLEMS_SHOWN:
         console.print(f"[red]... and {len(problems) - PROBLEMS_SHOWN} more[/red]")
-    console.print(_verdict(findings.audit), soft_wrap=True)
+    console.print(_verdict(audit), soft_wrap=True)
 
 
 def _times(findings: Findings) -> Table:
@@ -95,6 +100,6 @@ def _verdict(audit: Audit) -> str:
         return f"[bold red]The ledger does not balance: {len(audit.problems())} findings.[/bold red]"
     acknowledged = sum(row.acknowledged for row in audit.rows)
     return (
-        f"[bold green]The ledger balances:[/bold green] {acknowledged:,} acknowledged (the load and the "
-        f"demo's probes), none missing, none stored twice, every total right."
+        f"[bold green]The ledger balances:[/bold green] {acknowledged:,} acknowledged, none missing, none "
+        f"stored twice, every total right."
     )
