@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
+TO_RUN = $(if $(wildcard $(INSTALLED)),$(INSTALLED),$(RUNNABLE))
 LOCK_TOOL := .run/lock-tool
 CDK := node_modules/.bin/cdk
 OUTPUTS := cdk.out/outputs.json
@@ -11,20 +13,36 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 LOCK = $(LOCK_TOOL)/bin/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo 'Python 3.11 or newer is needed; $(PYTHON) is not. Install one, or name it: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12' >&2; \
+	exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo 'This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv' >&2; \
+	exit 1; }
+@echo 'Installing $< into $(VENV), once: this takes some minutes ...'
+@$(PYTHON) -m venv $(VENV)
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+@touch $@
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
+.PHONY: help setup run demo load test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(INSTALLED) ## create .venv with everything the other verbs need
+setup: $(INSTALLED) ## create .venv with everything that any verb needs (run, demo and load need less)
 	@:
 
-run: $(INSTALLED) ## bring the whole system up on this machine, until Ctrl-C (PORT=9000, KEEP=1)
+run: $(TO_RUN) ## bring the whole system up on this machine, until Ctrl-C (PORT=9000, KEEP=1)
 	@$(BIN)/python -m cdk.local run
 
-demo: $(INSTALLED) ## load, change and audit a running system, and end (DEMO_EVENTS=20000)
+demo: $(TO_RUN) ## load, change and audit a running system, and end (DEMO_EVENTS=20000)
 	@$(BIN)/python -m cdk.local demo
+
+load: $(TO_RUN) ## send events at a running system, see it take them (ARGS="--rate 2000 --batch 100 --verify")
+	@$(BIN)/python -m tests.load $(ARGS)
 
 test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 	@$(BIN)/python -m pytest -q $(ARGS)
@@ -67,6 +85,7 @@ lock: ## pin pyproject.toml's dependencies again, with hashes (UPGRADE=1 takes n
 	@$(PYTHON) -m venv $(LOCK_TOOL)
 	@$(LOCK_TOOL)/bin/pip install --quiet --disable-pip-version-check uv
 	@$(LOCK) --all-extras --group local --group cdk --group dev $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	@$(LOCK) --all-extras --group local --constraint requirements.lock --output-file cdk/local/requirements.lock
 	@$(LOCK) --extra tracker --constraint requirements.lock --output-file tracker/requirements.lock
 	@$(LOCK) --extra workers --extra lambdas --constraint requirements.lock --output-file workers/requirements.lock
 
@@ -75,13 +94,7 @@ $(CDK): package-lock.json $(INSTALLED)
 	@touch $@
 
 $(INSTALLED): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo 'Python 3.11 or newer is needed; $(PYTHON) is not. Install one, or name it: make setup PYTHON=python3.12' >&2; \
-		exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-		echo 'This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv' >&2; \
-		exit 1; }
-	@echo 'Installing into $(VENV) ...'
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@touch $@
+	$(install)
+
+$(RUNNABLE): cdk/local/requirements.lock
+	$(install)

@@ -80,8 +80,9 @@ def claim(run_dir: Path) -> Iterator[None]:
         if not _lock(lock):
             lock.seek(0)
             raise AlreadyRunningError(
-                f"A stack is already running here (process {lock.read().strip()}). Use it, stop it with "
-                f"Ctrl-C where it runs, or give this one its own place: --run-dir DIR --port 0"
+                f"A stack is already running here (process {lock.read().strip()}): {run_dir / STACK_FILE} "
+                f"says where. Stop it with Ctrl-C in its terminal, or start another beside it: "
+                f".venv/bin/python -m cdk.local run --run-dir .run/other --port 0"
             )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")

@@ -16,6 +16,7 @@ Ready in {took_s:.1f} s.
 
   {fill}
   curl {first}/event/{program}
+  {load}
 
 Logs are in {logs}, addresses in {stack_file}. Ctrl-C stops everything."""
 
@@ -29,6 +30,7 @@ def welcome(stack: StackFile, settings: LocalSettings, run_dir: Path, *, took_s:
         fill=fill_command(stack.trackers[0], settings),
         first=_curled(stack.trackers[0]),
         program=SAMPLE_PROGRAM,
+        load=_load_command(run_dir),
         logs=_short(run_dir / "logs"),
         stack_file=_short(run_dir / STACK_FILE),
     )
@@ -38,6 +40,11 @@ def fill_command(tracker_url: str, settings: LocalSettings) -> str:
     """What loads the sample programs. With an admin token, for a shell that has it."""
     token = ' -H "Authorization: Bearer $ADMIN_TOKEN"' if settings.admin_token else ""
     return f"curl{token} {_curled(tracker_url)}/cache/fill"
+
+
+def _load_command(run_dir: Path) -> str:
+    here = _short(run_dir)
+    return "make load" if here == ".run" else f'make load ARGS="--run-dir {here}"'
 
 
 def _named(url: str) -> str:

@@ -73,9 +73,9 @@ def test_an_image_runs_as_nobody_and_says_how_it_is(service: str) -> None:
     assert "RUN" not in image
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_an_image_installs_what_was_tested(service: str) -> None:
-    assert pins(ROOT / service / "requirements.lock") <= pins(ROOT / "requirements.lock"), "run `make lock`"
+@pytest.mark.parametrize("place", [*SERVICES, "cdk/local"])
+def test_what_is_installed_apart_is_what_was_tested(place: str) -> None:
+    assert pins(ROOT / place / "requirements.lock") <= pins(ROOT / "requirements.lock"), "run `make lock`"
 
 
 def test_every_package_of_an_image_has_a_wheel_for_arm64(tmp_path: Path) -> None:
