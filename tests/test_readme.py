@@ -1,4 +1,4 @@
-"""The README's table of settings is complete and right."""
+"""The README's table of settings is complete and right, and what documents link to is there."""
 
 import re
 from pathlib import Path
@@ -18,6 +18,7 @@ TAKERS: dict[str, type[msgspec.Struct]] = {
     "Lambda hosts": HostSettings,
     "workers": WorkerSettings,
 }
+LINK = re.compile(r"\]\(([^)#]+)")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.+) \|$", re.MULTILINE)
 
 
@@ -33,3 +34,10 @@ def shown(spec: msgspec.structs.FieldInfo) -> str:
         return "required"
     default = msgspec.json.encode(spec.default).decode().strip('"')
     return f"`{default}`" if default else ""
+
+
+@pytest.mark.parametrize("document", [README, *sorted((README.parent / "docs").rglob("*.md"))], ids=str)
+def test_what_a_document_links_to_is_there(document: Path) -> None:
+    targets = [target for target in LINK.findall(document.read_text()) if "://" not in target]
+
+    assert [target for target in targets if not (document.parent / target).exists()] == []
