@@ -30,6 +30,7 @@ from tracker.memory import Memory
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.pulse import Pulse
+from tracker.puts import direct
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventItems, StoredEvents
@@ -73,6 +74,8 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         session = get_session()
         kinesis = await stack.enter_async_context(_client(session, "kinesis", settings))
+        timeout_s = settings.put_timeout_ms / 1000
+        puts = await stack.enter_async_context(direct(kinesis, session, timeout_s=timeout_s))
         dynamodb = await stack.enter_async_context(_client(session, "dynamodb", settings))
         redis = await stack.enter_async_context(_redis(settings))
         timeout_ms = settings.core_data_timeout_ms
@@ -81,7 +84,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         programs = Programs(cache, truth, settings, clock_ms)
         stack.push_async_callback(programs.close)
         supervisor = await stack.enter_async_context(Supervisor(backoff=restart_waits_s))
-        intake = Intake(kinesis, settings, supervisor)
+        intake = Intake(puts, settings, supervisor)
         stack.push_async_callback(intake.drain)
         await _warm_up(intake, cache, truth, timeout_ms=settings.put_timeout_ms)
         supervisor.start("intake", intake.run)
