@@ -49,7 +49,7 @@ class EventMaker:
         sender_reason = self._sender_reason(traces, sender)
         is_unnamed = sender.keeps_cookies and not traces.visitor and not sender_reason
         named = new_visitor() if is_unnamed and allows_cookie(policy) else None
-        traces = traces._replace(visitor=traces.visitor or named)
+        traces = traces._replace(visitor=named) if named else traces
         event = _event(
             program,
             asked,

@@ -24,6 +24,7 @@ from schemas.errors import TooLargeError, TrackerError, UnavailableError
 from schemas.events import HASH_SHIFT, Event, encode_event, hash_key
 from schemas.frames import split_frames
 from schemas.programs import Acknowledgement
+from tracker.confirmations import Confirmation, settled
 from tracker.deadlines import Deadlines, not_acknowledged
 from tracker.frames import FAILED, SentFrames
 from tracker.settings import TrackerSettings
@@ -59,7 +60,7 @@ class Keyed(NamedTuple):
 
 
 Mail = Envelope[Keyed, None]
-Offer = asyncio.Future[None] | TrackerError | None
+Offer = Confirmation | TrackerError | None
 """An event queued whose confirmation is awaited, why it was not taken, or None where that is all."""
 
 
@@ -212,9 +213,11 @@ class Intake:
         if not self._is_durable(ack):
             self._tell(event)
             return
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ask(event, confirmed, request_bytes=REQUEST_OVERHEAD_BYTES)
         try:
             async with asyncio.timeout(self._ack_timeout_s):
-                await self._ask(event, request_bytes=REQUEST_OVERHEAD_BYTES)
+                await confirmed
         except TimeoutError as error:
             raise not_acknowledged() from error
 
@@ -222,9 +225,7 @@ class Intake:
         """As `send`, for who does not wait in a task: tells `waiter`, maybe before it returns. Raises
         what `send` raises where it was not taken."""
         if self._is_durable(ack):
-            keyed = self._keyed(event)
-            weight = EVENT_OVERHEAD_BYTES + len(keyed.payload) + REQUEST_OVERHEAD_BYTES
-            self._lane(keyed).ask_for(waiter, keyed, weight=weight)
+            self._ask(event, waiter, request_bytes=REQUEST_OVERHEAD_BYTES)
             self._deadlines.watch(waiter)
         else:
             self._tell(event)
@@ -234,7 +235,9 @@ class Intake:
         """Queues `event`: what `acknowledged` takes to wait for it. Whoever offers many lets go of each."""
         try:
             if self._is_durable(ack):
-                return self._ask(event)
+                confirmation = Confirmation()
+                self._ask(event, confirmation)
+                return confirmation
             self._tell(event)
         except TrackerError as error:
             return error.with_traceback(None)  # which would hold the event
@@ -242,11 +245,8 @@ class Intake:
 
     async def acknowledged(self, offers: Sequence[Offer]) -> list[TrackerError | None]:
         """For each offer, in order, None or what `send` would have raised."""
-        asked = [offer for offer in offers if isinstance(offer, asyncio.Future)]
-        if asked:
-            _, late = await asyncio.wait(asked, timeout=self._ack_timeout_s)
-            for future in late:
-                future.cancel()
+        asked = [offer for offer in offers if isinstance(offer, Confirmation)]
+        await settled(asked, timeout_s=self._ack_timeout_s)
         return [_outcome(offer) for offer in offers]
 
     async def run(self) -> None:
@@ -285,10 +285,10 @@ class Intake:
     def _is_durable(self, ack: Acknowledgement | None) -> bool:
         return (ack or self._settings.ack) == "durable"
 
-    def _ask(self, event: Event, *, request_bytes: int = 0) -> "asyncio.Future[None]":
+    def _ask(self, event: Event, waiter: Waiter[None], *, request_bytes: int = 0) -> None:
         keyed = self._keyed(event)
         weight = EVENT_OVERHEAD_BYTES + len(keyed.payload) + request_bytes
-        return self._lane(keyed).ask(keyed, weight=weight)
+        self._lane(keyed).ask_for(waiter, keyed, weight=weight)
 
     def _tell(self, event: Event) -> None:
         keyed = self._keyed(event)
@@ -370,9 +370,9 @@ def _abandoned(put: Put) -> bool:
 
 
 def _outcome(offer: Offer) -> TrackerError | None:
-    if not isinstance(offer, asyncio.Future):
+    if not isinstance(offer, Confirmation):
         return offer
     if offer.cancelled():
         return not_acknowledged()
-    error = offer.exception()
+    error = offer.error
     return error if error is None or isinstance(error, TrackerError) else not_acknowledged()

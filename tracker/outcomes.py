@@ -65,8 +65,9 @@ class CountedTracking:
         results = await self._tracking.track_all(_noted(items, kinds), sender)
         taken = sum(not isinstance(result, TrackerError) for result in results)
         self.acknowledgements.observe(time.perf_counter() - began_s, taken)
-        for kind, result in zip(kinds, results, strict=True):
-            self.count(kind, result.reason)
+        reasons = [result.reason for result in results]
+        for (kind, reason), count in Counter(zip(kinds, reasons, strict=True)).items():
+            self.outcomes[Outcome(kind, reason or ACCEPTED)] += count
         return results
 
     def make(self, program_id: str, asked: EventRequest, sender: Sender) -> Tracked | None:

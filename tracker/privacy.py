@@ -13,6 +13,7 @@ A signal of the sender makes a program's policy stricter, never laxer:
 docs/privacy.md says why, and what the hash of a day does and does not hide.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from urllib.parse import urlsplit
 from schemas.programs import Privacy
 from tracker.addresses import Address, truncated
 
+_PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+)(?:[/?]|\Z)")
+"""How nearly all web addresses begin. The others are read in full, at some five times the cost."""
 _STRICTNESS: dict[Privacy, int] = {"full": 0, "truncate": 1, "anonymous": 2}
 
 
@@ -72,6 +75,12 @@ def allows_cookie(policy: Privacy) -> bool:
 
 def origin_of(url: str) -> str | None:
     """The scheme, host and port of a web address, without user or password; None of anything else."""
+    plain = _PLAIN_URL.match(url)
+    return f"{plain[1]}/" if plain else read_origin(url)
+
+
+def read_origin(url: str) -> str | None:
+    """The same of any address, plain or not."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

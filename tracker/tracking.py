@@ -83,7 +83,7 @@ class Tracking:
 
         While it waits it holds none of the items nor their events: iterate lazily to hold one at a time.
         """
-        taken = [await self._offered(item, sender) for item in items]
+        taken = await self._taken(items, sender)
         errors = await self._intake.acknowledged([offer for _, offer in taken])
         return [error or receipt for error, (receipt, _) in zip(errors, taken, strict=True)]
 
@@ -100,16 +100,25 @@ class Tracking:
         """Sends what `make` made. Raises what Intake.post raises."""
         self._intake.post(tracked.event, waiter, ack=tracked.program.ack)
 
-    async def _offered(
-        self, item: EventRequest | TrackerError, sender: Sender
-    ) -> tuple[Receipt | TrackerError, Offer]:
-        try:
-            tracked = await self._made_of(item, sender)
-        except TrackerError as error:
-            return error.with_traceback(None), None
+    async def _taken(
+        self, items: Iterable[EventRequest | TrackerError], sender: Sender
+    ) -> list[tuple[Receipt | TrackerError, Offer]]:
+        taken: list[tuple[Receipt | TrackerError, Offer]] = []
+        for item in items:
+            try:
+                tracked = self._made_now(item, sender) or await self._made_of(item, sender)
+                taken.append(self._offered(tracked))
+            except TrackerError as error:
+                taken.append((error.with_traceback(None), None))
+        return taken
+
+    def _offered(self, tracked: Tracked) -> tuple[Receipt, Offer]:
         event = tracked.event
         receipt = Receipt(event.message_id, event.valid, event.reason)
         return receipt, self._intake.offer(event, ack=tracked.program.ack)
+
+    def _made_now(self, item: EventRequest | TrackerError, sender: Sender) -> Tracked | None:
+        return None if isinstance(item, TrackerError) else self.make(item.program_id, item, sender)
 
     async def _made_of(self, item: EventRequest | TrackerError, sender: Sender) -> Tracked:
         if isinstance(item, TrackerError):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.programs import Privacy
-from tracker.privacy import Signals, Traces, allows_cookie, kept, origin_of, policy_for
+from tracker.privacy import Signals, Traces, allows_cookie, kept, origin_of, policy_for, read_origin
 
 POLICIES: tuple[Privacy, ...] = ("full", "truncate", "anonymous")
 GPC, DNT = Signals(global_privacy_control=True), Signals(do_not_track=True)
@@ -100,6 +100,11 @@ def test_whatever_was_sent_only_the_rule_decides_what_is_left(
 )
 def test_the_origin_of_a_referrer(referrer: str, origin: str | None) -> None:
     assert origin_of(referrer) == origin
+
+
+@given(st.text("htps:/?#.a1-@A[]\n\x00ü", max_size=12).map("https://".__add__))
+def test_an_origin_read_fast_is_the_one_read_in_full(referrer: str) -> None:
+    assert origin_of(referrer) == read_origin(referrer)
 
 
 @given(st.text())
