@@ -30,10 +30,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 REPORT = "load.html"
 
 
-def main() -> int:
+def main(given: list[str]) -> int:
     """The exit status: 0 if all that was sent was acknowledged, and balances where that was asked for."""
     try:
-        return asyncio.run(_main(parse_arguments(sys.argv[1:]), Console()))
+        return asyncio.run(_main(parse_arguments(given), Console()))
     except TrackerError as error:
         print(error, file=sys.stderr)
         return 1
@@ -76,7 +76,9 @@ async def _programs(asked: argparse.Namespace, tracker: str) -> tuple[Target, ..
         programs = Programs(http)
         if asked.program:
             return await programs.known(asked.program)
-        return await (programs.own(asked.own_programs) if asked.own_programs else programs.samples())
+        if asked.own_programs is not None:
+            return await programs.own(asked.own_programs)
+        return await programs.samples()
 
 
 async def _verified(fleet: Fleet, plan: Plan, stack: StackFile, console: Console) -> bool:
@@ -92,4 +94,4 @@ def _write(path: Path, ended: Progress, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

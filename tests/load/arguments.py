@@ -31,13 +31,16 @@ def _add_plan(group: argparse._ArgumentGroup) -> None:
     def add(option: str, field: str, help: str, type: Any = int) -> None:
         group.add_argument(option, dest=PLAN + field, type=type, metavar="N", help=help)
 
-    add("--rate", "rate_per_s", "events a second (500)", float)
-    group.add_argument("--saturate", action="store_true", help="instead: as many events as are answered")
+    how_fast = group.add_mutually_exclusive_group()
+    how_fast.add_argument(
+        "--rate", dest=f"{PLAN}rate_per_s", type=float, metavar="N", help="events a second (500)"
+    )
+    how_fast.add_argument("--saturate", action="store_true", help="instead: as many events as are answered")
     add("--seconds", "duration_s", "how long (30)", float)
     add("--events", "events_max", "how many at most (1000000)")
     add("--ramp", "ramp_s", "seconds for which the rate rises from nothing (0)", float)
-    add("--batch", "batch_sizes", "events a request, or several sizes in turn: 1,1,100 (1)", _numbers)
-    add("--mix", "mix", "shares of kinds (view=80,click=15,conversion=5)", _shares)
+    add("--batch", "batch_sizes", "events a request, or several sizes in turn: 1,1,100 (1)", sizes)
+    add("--mix", "mix", "shares of kinds (view=80,click=15,conversion=5)", shares)
     add(
         "--wrong",
         "wrong_checksums",
@@ -65,9 +68,9 @@ def _add_where(group: argparse._ArgumentGroup) -> None:
     add("--run-dir", type=Path, default=ROOT / ".run", help="of the system that runs here (.run)")
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def sizes(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
-def _shares(text: str) -> dict[str, int]:
+def shares(text: str) -> dict[str, int]:
     return {kind: int(share) for kind, _, share in (part.partition("=") for part in text.split(","))}

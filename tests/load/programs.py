@@ -31,6 +31,8 @@ class Programs:
 
     async def own(self, number: int) -> tuple[Target, ...]:
         """`load-1` and so on, made where they are not there yet; they stay for the next load."""
+        if not 0 < number <= PROGRAMS_MAX:
+            raise LoadError(f"A load is of 1 to {PROGRAMS_MAX:,} programs of its own, not of {number:,}")
         return await _each(self._made, [f"load-{n}" for n in range(1, number + 1)])
 
     async def _known(self, program_id: str) -> Target:

@@ -10,7 +10,7 @@ from tests.load.factories import plan
 from tests.load.plan import Target
 from tracker.requests import decode_event, decode_query
 
-PROGRAMS = (Target("p1", "1"), Target("a/b", "2"))
+PROGRAMS = (Target("p1", "1"), Target("a/b", "2 &=ü"))
 
 
 def test_an_event_is_the_same_whenever_it_is_made() -> None:
