@@ -26,7 +26,7 @@ class Sender:
     late, and took as much longer."""
 
     def __init__(self, plan: Plan, process: int = 0) -> None:
-        self.tally = Tally()
+        self._tally = Tally()
         self.unacknowledged: list[int] = []
         """The numbers of the events that were lost or refused."""
         self._plan = plan
@@ -35,12 +35,15 @@ class Sender:
         self._events = Events(plan)
         self._free: asyncio.Queue[Client] = asyncio.Queue()
         self._stop = asyncio.Event()
-        self._begin_s = self._deadline_s = 0.0
+        self._begin_s = self._begin_cpu_s = self._deadline_s = 0.0
 
     @property
-    def ran_s(self) -> float:
-        """How long it has been sending."""
-        return time.perf_counter() - self._begin_s if self._begin_s else 0.0
+    def tally(self) -> Tally:
+        """As of now."""
+        if self._begin_s:
+            self._tally.ran_s = time.perf_counter() - self._begin_s
+            self._tally.busy_s = time.process_time() - self._begin_cpu_s
+        return self._tally
 
     def stop(self) -> None:
         """Begins nothing new. What is under way is still sent until it is acknowledged or given up."""
@@ -50,7 +53,7 @@ class Sender:
     async def run(self) -> None:
         """Returns at the plan's end, or after `stop`, with an outcome for each event sent."""
         clients = self._clients()
-        self._begin_s = time.perf_counter()
+        self._begin_s, self._begin_cpu_s = time.perf_counter(), time.process_time()
         self._deadline_s = self._begin_s + self._plan.duration_s + DRAIN_S
         try:
             async with asyncio.TaskGroup() as group:
@@ -81,20 +84,18 @@ class Sender:
                 client = await self._free.get()
                 now_s = time.perf_counter()
                 if not self._ended(now_s):
-                    self.tally.late.add((now_s - due_s) * 1000)
-                    group.create_task(self._deliver(client, request, due_s))
+                    group.create_task(self._deliver(client, request, due_s or now_s))
                     continue
-            self.tally.unsent = self._unsent(chain([request], requests))
+            self._tally.unsent = self._unsent(chain([request], requests))
             return
 
     def _due_s(self, request: int) -> float:
-        if self._plan.rate_per_s is None:
-            return time.perf_counter()
-        return self._begin_s + self._schedule.due_s(request)
+        """0 for a saturation, in which a request is due when it is sent."""
+        return self._begin_s + self._schedule.due_s(request) if self._plan.rate_per_s else 0.0
 
     def _ended(self, now_s: float) -> bool:
         """What was due by the end may begin a little later."""
-        grace_s = 0.0 if self._plan.rate_per_s is None else LATE_MOST_S
+        grace_s = LATE_MOST_S if self._plan.rate_per_s else 0.0
         return self._stop.is_set() or now_s > self._begin_s + self._plan.duration_s + grace_s
 
     def _unsent(self, requests: Iterable[int]) -> int:
@@ -113,8 +114,9 @@ class Sender:
 
     async def _deliver(self, client: Client, request: int, due_s: float) -> None:
         left: Sequence[int] = self._schedule.events(request)
-        self.tally.requests += 1
-        self.tally.sent += len(left)
+        self._tally.late.add((time.perf_counter() - due_s) * 1000)
+        self._tally.requests += 1
+        self._tally.sent += len(left)
         turn, wait_s = sum(divmod(request, len(self._plan.batch_sizes))), RESEND_S
         left = await self._attempt(client, turn, left)
         for attempt in range(1, self._plan.attempts):
@@ -124,8 +126,8 @@ class Sender:
             left = await self._attempt(client, turn + attempt, left)
             wait_s = min(wait_s * 2, RESEND_MOST_S)
         if not left:
-            self.tally.latency.add((time.perf_counter() - due_s) * 1000)
-        self.tally.lost += len(left)
+            self._tally.latency.add((time.perf_counter() - due_s) * 1000)
+        self._tally.lost += len(left)
         self.unacknowledged += left
         self._free.put_nowait(client)
 
@@ -134,14 +136,14 @@ class Sender:
         try:
             status, body = await client.ask(turn, self._events.message(numbers))
         except (OSError, TimeoutError) as error:
-            self.tally.fail(_kind(error), len(numbers))
+            self._tally.fail(_kind(error), len(numbers))
             return numbers
         failed = failures(status, body, len(numbers))
         for failure in failed:
-            self.tally.fail(failure.reason)
+            self._tally.fail(failure.reason)
         refused = [numbers[failure.index] for failure in failed if failure.final]
-        self.tally.acknowledged += len(numbers) - len(failed)
-        self.tally.refused += len(refused)
+        self._tally.acknowledged += len(numbers) - len(failed)
+        self._tally.refused += len(refused)
         self.unacknowledged += refused
         return [numbers[failure.index] for failure in failed if not failure.final]
 

@@ -6,7 +6,6 @@ ends, so that it does not outlive whoever started it.
 
 import asyncio
 import sys
-import time
 
 import msgspec
 import uvloop
@@ -55,7 +54,6 @@ async def _say_often(sender: Sender) -> None:
 
 
 def _say(sender: Sender, unacknowledged: list[int] | None) -> None:
-    sender.tally.busy_s, sender.tally.ran_s = time.process_time(), sender.ran_s
     report = Report(sender.tally, unacknowledged)
     data = msgspec.msgpack.encode(report)
     sys.stdout.buffer.write(len(data).to_bytes(LENGTH_BYTES) + data)
