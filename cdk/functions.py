@@ -19,7 +19,7 @@ from cdk.foundation import Foundation
 from cdk.log_group import log_group
 from cdk.network import REDIS_PORT, Network
 from cdk.review import accept
-from cdk.storage import grant_put, grant_table
+from cdk.storage import grant_give_up, grant_table
 from cdk.streams import CONSUMER_ACTIONS, READ_ACTIONS
 from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.settings import to_environment
@@ -64,7 +64,7 @@ class StreamFunction(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(self.role)
         stream.grant(self.role, *READ_ACTIONS)
-        grant_put(failures, self.role)
+        grant_give_up(failures, self.role)
         if network:
             self._grant_interfaces()
         self.function = lambda_.Function(

@@ -28,6 +28,7 @@ class Storage(Construct):
         self.totals = tables[config.totals]
         self.programs = tables[config.programs]
         self.leases = tables[config.leases]
+        self.state = tables[config.state]
         self.key = self._key()
         self.logs = self._bucket("Logs", kept_days=profile.logs_days)
         accept(self.logs, "AwsSolutions-S1", "This bucket holds the access logs of the others.")
@@ -111,13 +112,20 @@ def grant_table(
     role.add_to_principal_policy(iam.PolicyStatement(actions=list(actions), resources=[resource]))
 
 
-def grant_put(bucket: s3.IBucket, role: iam.IRole) -> None:
+def grant_give_up(bucket: s3.IBucket, role: iam.IRole) -> None:
     """Lets a role add objects, and see that the bucket is there, as Lambda asks for a failure destination
     (AWS Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source").
     """
+    grant_put(bucket, role)
+    role.add_to_principal_policy(
+        iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn])
+    )
+
+
+def grant_put(bucket: s3.IBucket, role: iam.IRole) -> None:
+    """Lets a role add objects."""
     objects = bucket.arn_for_objects("*")
-    for action, resource in (("s3:PutObject", objects), ("s3:ListBucket", bucket.bucket_arn)):
-        role.add_to_principal_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+    role.add_to_principal_policy(iam.PolicyStatement(actions=["s3:PutObject"], resources=[objects]))
     stack = Stack.of(bucket)
     exported = stack.resolve(stack.export_value(bucket.bucket_arn))["Fn::ImportValue"]
     accept(

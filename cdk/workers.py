@@ -9,12 +9,15 @@ from constructs import Construct
 from cdk.fargate import SCALE_IN_COOLDOWN, Container, FargateService
 from cdk.foundation import Foundation
 from cdk.images import container_image
-from cdk.storage import Storage
+from cdk.network import REDIS_PORT
+from cdk.storage import Storage, grant_put
 from cdk.streams import Streams
-from workers.settings import HostSettings
+from workers.settings import WorkerSettings
 
 STOP_TIMEOUT_MS = 30_000
 """Long enough to finish what is in hand, save positions and give leases back."""
+HEALTH_PORT = 8079
+"""On the task's own loopback, for its health check alone."""
 
 
 class Workers(Construct):
@@ -34,7 +37,7 @@ class Workers(Construct):
                     self, dockerfile="workers/Dockerfile", prebuilt=on.deployment.worker_image
                 ),
                 settings=_settings(on),
-                secrets={},
+                secrets={"redis_password": ecs.Secret.from_secrets_manager(on.cache.password)},
                 health=["python", "-m", "workers", "--check"],
                 stop_timeout_ms=STOP_TIMEOUT_MS,
             ),
@@ -69,13 +72,29 @@ class Workers(Construct):
                 "kinesis:GetShardIterator",
                 "kinesis:ListShards",
             )
-        storage.leases.grant(role, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        streams.updates.grant(role, "kinesis:PutRecords")
+        storage.leases.grant(
+            role,
+            "dynamodb:BatchGetItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:GetItem",
+            "dynamodb:UpdateItem",
+        )
+        storage.state.grant(role, "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query")
+        grant_put(storage.failed_events, role)
 
 
-def _settings(on: Foundation) -> HostSettings:
-    return HostSettings(
+def _settings(on: Foundation) -> WorkerSettings:
+    return WorkerSettings(
         region=on.deployment.region,
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
         leases_table=on.storage.leases.table_name,
+        state_table=on.storage.state.table_name,
+        failed_events_bucket=on.storage.failed_events.bucket_name,
+        redis_host=on.cache.host,
+        redis_port=REDIS_PORT,
+        redis_tls=True,
+        redis_channel=on.config.redis_channel,
+        health_port=HEALTH_PORT,
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from schemas.settings import AwsSettings, Name, Positive, ServiceSettings
+from schemas.settings import AwsSettings, Name, Positive, RedisSettings, ServiceSettings
 
 SHORTEST_RECORD_AGE_S = 60
 
@@ -45,7 +45,7 @@ class HostSettings(ServiceSettings, frozen=True, kw_only=True):
             raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")
 
 
-class WorkerSettings(ServiceSettings, frozen=True, kw_only=True):
+class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """A worker of stream agents."""
 
     event_stream: Name = field(name="EVENT_STREAM")

@@ -10,10 +10,13 @@ from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
+from redis.asyncio import Redis
+
 import workers.agents
 from schemas.errors import SettingsError
 from schemas.updates import Update, encode_update
 from workers.agents.app import agents as registry
+from workers.outlets import MinutesOutlet, redis_client
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.clock import WallClock
@@ -58,8 +61,9 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             await stack.enter_async_context(aws_client(service, region=settings.region, attempts=attempts))
             for service, attempts in (("kinesis", 1), ("dynamodb", STATE_ATTEMPTS), ("s3", 1))
         ]
+        redis = await stack.enter_async_context(redis_client(settings.redis_url))
         services = Services(
-            kinesis, dynamodb, s3, WallClock(), Turns(), outlets(settings, Puts(kinesis)), settings
+            kinesis, dynamodb, s3, WallClock(), Turns(), outlets(settings, Puts(kinesis), redis), settings
         )
         supervisor = await stack.enter_async_context(Supervisor())
         name = f"{socket.gethostname()}-{uuid4()}"
@@ -89,9 +93,12 @@ async def check(settings: WorkerSettings) -> int:
     return 0 if answer == WELL else 1
 
 
-def outlets(settings: WorkerSettings, puts: Puts) -> Mapping[str, Outlet[Any]]:
+def outlets(settings: WorkerSettings, puts: Puts, redis: Redis) -> Mapping[str, Outlet[Any]]:
     """What takes the results of each sink, by its name."""
-    return {"updates": StreamOutlet(puts, settings.update_stream, _entry)}
+    return {
+        "minutes": MinutesOutlet(redis, channel=settings.redis_channel),
+        "updates": StreamOutlet(puts, settings.update_stream, _entry),
+    }
 
 
 def _entry(update: Update) -> Entry:

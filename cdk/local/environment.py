@@ -12,13 +12,19 @@ from cdk.local.resources import CREDENTIALS
 from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.settings import load, to_environment
 from tracker.settings import TrackerSettings
-from workers.settings import HostSettings
+from workers.settings import HostSettings, WorkerSettings
 
 Variables = Mapping[str, str]
 REFRESH_POLL = {"LAMBDA_POLL_INTERVAL_MS": "50"}
-"""About as late as enhanced fan-out delivers on AWS. For one shard only: MiniStack keeps an iterator per
-read for five minutes and looks at all of them on each call, so its cost grows with the square of the reads.
+"""About as late as enhanced fan-out delivers on AWS. For one shard only: a read takes MiniStack about as long
+as a write.
 """
+WORKER_PACE = {
+    "WORKER_POLL_INTERVAL_MS": "400",
+    "WORKER_COMMIT_INTERVAL_MS": "100",
+    "WORKER_FAILOVER_MS": "5000",
+}
+"""What agents find is seen within a second, and what a killed worker held goes on within a few."""
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """Nothing else of the caller's shell leaks in: no AWS profile, no proxy, no stray table name."""
 
@@ -60,6 +66,9 @@ class Environments:
     def refresh(self) -> dict[str, str]:
         own = _host_variables(self._config.refresh_source) | REFRESH_POLL
         return self._of([HostSettings, RefreshSettings], own)
+
+    def workers(self) -> dict[str, str]:
+        return self._of([WorkerSettings], WORKER_PACE)
 
     def _of(self, kinds: list[type[Struct]], own: Variables) -> dict[str, str]:
         variables = {**self._given, **self._names, **own}

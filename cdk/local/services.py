@@ -39,7 +39,7 @@ def ministack(plan: Plan, client: httpx.AsyncClient, *, recover: Callable[[], Aw
     """MiniStack saves its state as it stops, not before: once killed, it has what it saved last."""
     return Part(
         name="ministack",
-        command=(sys.executable, "-m", "ministack"),
+        command=(sys.executable, "-m", "cdk.local.ministack"),
         environment=plan.environments.base | _ministack_variables(plan),
         directory=plan.directories.temporary,
         ready=lambda: answers(client, f"{plan.addresses.aws_url}/_ministack/ready"),

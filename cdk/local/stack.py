@@ -27,6 +27,7 @@ from cdk.local.welcome import fill_command
 ROOT = Path(cdk.__path__[0]).parent
 TRACKER_STOP_TIMEOUT_S = 15.0
 HOST_STOP_TIMEOUT_S = 10.0
+WORKERS_STOP_TIMEOUT_S = 15.0
 
 
 @asynccontextmanager
@@ -70,13 +71,14 @@ async def _start(plan: Plan, supervisor: Supervisor, client: httpx.AsyncClient, 
         _lambda_host("refresh", plan.environments.refresh()),
         _lambda_host("persist", plan.environments.persist()),
     ]
+    workers = _workers(plan.environments.workers())
     trackers = [_tracker(plan, number, client) for number in range(1, len(plan.tracker_ports) + 1)]
     await supervisor.start(stand_ins)
     try:
         await _create_resources(plan)
     except (BotoCoreError, ClientError) as error:
         raise StartError(f"The tables and streams could not be made: {error}") from error
-    await supervisor.start(hosts, trackers)
+    await supervisor.start([*hosts, workers], trackers)
 
 
 async def _create_resources(plan: Plan) -> None:
@@ -104,6 +106,18 @@ def _lambda_host(name: str, environment: dict[str, str]) -> Part:
         directory=ROOT,
         ready=_at_once,
         stop_timeout_s=HOST_STOP_TIMEOUT_S,
+    )
+
+
+def _workers(environment: dict[str, str]) -> Part:
+    """All agents in one process. Ready as soon as it runs, as a host is."""
+    return Part(
+        name="workers",
+        command=(sys.executable, "-m", "workers", "worker"),
+        environment=environment,
+        directory=ROOT,
+        ready=_at_once,
+        stop_timeout_s=WORKERS_STOP_TIMEOUT_S,
     )
 
 

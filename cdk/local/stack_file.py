@@ -29,6 +29,7 @@ class StackFile(msgspec.Struct, frozen=True, kw_only=True):
     programs_table: str
     totals_table: str
     leases_table: str
+    state_table: str
     failed_events_bucket: str
     redis_channel: str
     pids: dict[str, int]
@@ -47,6 +48,7 @@ def stack_file(plan: Plan, pids: dict[str, int]) -> StackFile:
         programs_table=config.programs.name,
         totals_table=config.totals.name,
         leases_table=config.leases.name,
+        state_table=config.state.name,
         failed_events_bucket=config.failed_events_bucket,
         redis_channel=config.redis_channel,
         pids=pids,

@@ -13,15 +13,24 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lambdas", "schemas", "tracker", "workers")
 CLIENTS = {"dynamodb": "dynamodb", "kinesis": "kinesis", "s3": "s3", "secrets": "secretsmanager"}
 """The service of a client, by the name it goes by in the code."""
-PARTIQL = {"dynamodb:BatchExecuteStatement": "dynamodb:PartiQLInsert"}
-"""A statement needs what it does (Amazon DynamoDB Developer Guide, "IAM security policies with PartiQL for
-DynamoDB"). The code inserts, and nothing else."""
+NEEDS = {
+    "dynamodb:BatchExecuteStatement": {"dynamodb:PartiQLInsert"},
+    "dynamodb:TransactWriteItems": {
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+    },
+}
+"""A statement or transaction needs what it does (Amazon DynamoDB Developer Guide, "IAM security policies with
+PartiQL for DynamoDB" and "Using IAM with DynamoDB transactions"). The code's statements insert, and nothing
+else."""
 
 
 def actions(*modules: str) -> set[str]:
     """The IAM actions that these modules need, with all they import."""
     called = {action for module in _closure(modules) for action in _called(module)}
-    return {PARTIQL.get(action, action) for action in called}
+    return {need for action in called for need in NEEDS.get(action, {action})}
 
 
 def unknown(*modules: str) -> set[str]:

@@ -6,7 +6,7 @@ from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.errors import SettingsError
 from schemas.settings import load
 from tracker.settings import TrackerSettings
-from workers.settings import HostSettings
+from workers.settings import HostSettings, WorkerSettings
 
 ADDRESSES = Addresses(
     redis_url="redis://127.0.0.1:1",
@@ -37,6 +37,13 @@ def test_a_host_gets_its_own_settings_and_its_functions() -> None:
     assert load(HostSettings, refresh).leases_table == LOCAL.leases.name
     assert load(PersistSettings, persist).update_stream == LOCAL.update_stream.name
     assert load(RefreshSettings, refresh).programs_table == LOCAL.programs.name
+
+
+def test_workers_get_their_own_settings() -> None:
+    settings = load(WorkerSettings, make_environments().workers())
+
+    assert settings.state_table == LOCAL.state.name
+    assert settings.redis_url == ADDRESSES.redis_url
 
 
 def test_kinesis_and_dynamodb_have_endpoints_of_their_own() -> None:

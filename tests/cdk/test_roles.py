@@ -24,7 +24,7 @@ ENTRIES = {
     "Persist": ("lambdas.persist",),
     "Refresh": ("lambdas.refresh",),
     "Tracker": ("tracker.__main__",),
-    "Workers": ("workers.runtime.source", "workers.runtime.positions"),
+    "Workers": ("workers.working",),
 }
 CALLED: dict[str, set[Need]] = {
     "Persist": {
@@ -58,8 +58,13 @@ CALLED: dict[str, set[Need]] = {
             for action in ("DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
             for stream in ("Events", "Updates")
         ),
-        ("dynamodb:GetItem", "table Leases"),
-        ("dynamodb:UpdateItem", "table Leases"),
+        *(
+            (f"dynamodb:{action}", "table Leases")
+            for action in ("BatchGetItem", "ConditionCheckItem", "GetItem", "UpdateItem")
+        ),
+        *((f"dynamodb:{action}", "table State") for action in ("DeleteItem", "PutItem", "Query")),
+        ("kinesis:PutRecords", "stream Updates"),
+        ("s3:PutObject", "objects FailedEvents"),
     },
 }
 """What the code does to what."""
@@ -109,12 +114,17 @@ PLATFORM: dict[str, set[Need]] = {
         for action in ("DescribeSecret", "GetSecretValue")
         for secret in ("AdminToken", "StorageKey", "CachePassword")
     },
-    "WorkersStart": IMAGES | logging_to("WorkersLog"),
+    "WorkersStart": IMAGES
+    | logging_to("WorkersLog")
+    | {
+        (f"secretsmanager:{action}", "secret CachePassword")
+        for action in ("DescribeSecret", "GetSecretValue")
+    },
 }
 """What AWS does in their name, before the code runs and around it."""
 
 NOBODYS = {
-    "dynamodb": ("DeleteItem", "DeleteTable", "PartiQLSelect", "PartiQLDelete", "UpdateTable"),
+    "dynamodb": ("DeleteTable", "PartiQLSelect", "PartiQLDelete", "UpdateTable"),
     "kinesis": ("DeleteStream", "MergeShards", "PutRecord", "SplitShard", "UpdateStreamMode"),
     "s3": ("DeleteBucket", "DeleteObject", "GetObject", "PutBucketPolicy"),
     "secretsmanager": ("DeleteSecret", "PutSecretValue"),
@@ -127,7 +137,7 @@ NOBODYS = {
 """Some of what no role of ours has business with."""
 
 KINDS = {
-    "table": ("AWS::DynamoDB::Table", ("Events", "Totals", "Programs", "Leases")),
+    "table": ("AWS::DynamoDB::Table", ("Events", "Totals", "Programs", "Leases", "State")),
     "stream": ("AWS::Kinesis::Stream", ("Events", "Updates")),
     "bucket": ("AWS::S3::Bucket", ("FailedEvents", "StorageLogs")),
     "secret": ("AWS::SecretsManager::Secret", ("AdminToken", "StorageKey", "CachePassword")),

@@ -8,7 +8,7 @@ from schemas.settings import load
 from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly, Properties
 from tracker.settings import TrackerSettings
-from workers.settings import HostSettings
+from workers.settings import WorkerSettings
 
 NAMES = ("Tracker", "Workers")
 SERVICE = "AWS::ECS::Service"
@@ -119,7 +119,18 @@ def test_lanes_have_as_many_keys_as_lambda_takes_batches_of_a_shard(
 
 
 def test_workers_start_with_the_environment_they_are_given(assembly: Assembly) -> None:
-    load(HostSettings, variables(assembly, "Workers") | secrets(assembly, "Workers"))
+    given = variables(assembly, "Workers") | secrets(assembly, "Workers")
+    settings = load(WorkerSettings, given)
+
+    assert given.keys() <= {spec.encode_name for spec in msgspec.structs.fields(WorkerSettings)}
+    assert settings.redis_tls is True
+    assert settings.health_port
+    assert settings.stop_timeout_ms < container(assembly, "Workers")["StopTimeout"] * 1_000
+
+
+def test_workers_are_given_the_password_of_redis_and_nothing_else(assembly: Assembly) -> None:
+    assert secrets(assembly, "Workers").keys() == {"REDIS_PASSWORD"}
+    assert "REDIS_PASSWORD" not in variables(assembly, "Workers")
 
 
 def test_a_tracker_has_the_time_to_stop_that_it_needs(assembly: Assembly) -> None:

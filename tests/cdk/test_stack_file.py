@@ -20,6 +20,7 @@ KEYS = {
     "programs_table",
     "totals_table",
     "leases_table",
+    "state_table",
     "failed_events_bucket",
     "redis_channel",
     "pids",

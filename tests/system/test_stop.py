@@ -30,7 +30,7 @@ def test_a_stop_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Sig
     with running_stack(tmp_path) as stack:
         pids = stack.file.pids
         assert set(json.loads((tmp_path / "stack.json").read_bytes())) >= KEYS
-        assert {"valkey", "ministack", "tracker-1", "tracker-2", "persist", "refresh"} <= set(pids)
+        assert {"valkey", "ministack", "tracker-1", "tracker-2", "persist", "refresh", "workers"} <= set(pids)
 
         os.killpg(stack.process.pid, number) if number == signal.SIGINT else stack.process.send_signal(number)
 

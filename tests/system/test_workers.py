@@ -1,0 +1,65 @@
+"""The stream workers of the running stack: what is tracked is seen live."""
+
+import os
+import signal
+from typing import Any
+from uuid import uuid4
+
+from schemas.minutes import Minute
+from schemas.redis import read_minute
+from tests.system.conftest import Stack, until
+
+EVENTS = 200
+VISITORS = 20
+
+
+def minutes(stack: Stack, program_id: str) -> Minute:
+    """What Redis says came in for the program, over all minutes and parts."""
+    total = Minute()
+    for key in stack.redis.scan_iter(match="minute:*"):
+        fields: dict[Any, Any] = stack.redis.hgetall(key)
+        for field, value in fields.items():
+            found, _, minute = read_minute(field, value)
+            total += minute if found == program_id else Minute()
+    return total
+
+
+def new_program(stack: Stack) -> str:
+    program_id = f"live-{uuid4().hex[:8]}"
+    body = {"name": "live", "customerId": 1, "customerName": "c", "checksum": "1", "privacy": "full"}
+    assert stack.trackers[0].put(f"/programs/{program_id}?wait=true", json=body).status_code == 200
+    return program_id
+
+
+def track(stack: Stack, program_id: str) -> None:
+    """Sends events of a few visitors on both trackers, each twice as a client that heard no answer."""
+    items = [
+        {"programId": program_id, "messageId": str(uuid4()), "visitor": f"visitor-{number % VISITORS}"}
+        for number in range(EVENTS)
+    ]
+    for tracker in stack.trackers:
+        assert tracker.post("/events", json=items).status_code == 200
+
+
+def test_what_is_tracked_is_counted_live_and_once(stack: Stack) -> None:
+    program_id = new_program(stack)
+    track(stack, program_id)
+
+    until(lambda: minutes(stack, program_id).events >= EVENTS, timeout_s=5)
+
+    counted = minutes(stack, program_id)
+    assert counted.views == counted.events == EVENTS
+    assert VISITORS <= counted.visitors <= 2 * VISITORS
+
+
+def test_killed_workers_come_back_and_count_on(stack: Stack) -> None:
+    program_id = new_program(stack)
+    track(stack, program_id)
+    killed = stack.read_file().pids["workers"]
+
+    os.kill(killed, signal.SIGKILL)
+    track(stack, program_id)
+
+    until(lambda: stack.read_file().pids["workers"] != killed, timeout_s=15)
+    until(lambda: minutes(stack, program_id).events >= 2 * EVENTS, timeout_s=20)
+    assert minutes(stack, program_id).views == 2 * EVENTS
