@@ -74,6 +74,7 @@ def lay_foundation(app: App, chosen: Deployment) -> Foundation:
         "Streams",
         events=chosen.event_stream,
         updates=chosen.update_stream,
+        touches=chosen.touch_stream,
         removal_policy=removal_policy(chosen.storage),
     )
     _tell(

@@ -18,6 +18,7 @@ from schemas.dynamodb import (
     TOTALS_KEY,
     KeySchema,
 )
+from schemas.matches import MATCHES_KEY
 
 
 class Index(Struct, frozen=True):
@@ -68,8 +69,10 @@ class Config(Struct, frozen=True, kw_only=True):
     programs: Table = Table("tracker-programs", PROGRAMS_KEY)
     leases: Table = Table("tracker-leases", LEASES_KEY)
     state: Table = Table("tracker-state", STATE_KEY)
+    matches: Table = Table("tracker-matches", MATCHES_KEY, EXPIRES_AT)
     event_stream: Stream = Stream(name="tracker-events")
     update_stream: Stream = Stream(name="tracker-updates")
+    touch_stream: Stream = Stream(name="tracker-touches")
     persist_source: EventSource = EventSource()
     refresh_source: EventSource = EventSource()
     failed_events_bucket: str = "tracker-failed-events"
@@ -77,11 +80,11 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        return (self.events, self.totals, self.programs, self.leases, self.state)
+        return (self.events, self.totals, self.programs, self.leases, self.state, self.matches)
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        return (self.event_stream, self.update_stream)
+        return (self.event_stream, self.update_stream, self.touch_stream)
 
 
 # Two shards are the fewest with lanes, order per shard and totals over shards; updates are few, and one

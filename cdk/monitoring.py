@@ -62,6 +62,7 @@ class Monitoring(Construct):
             function_alarms("Refresh", functions.refresh, profile),
             stream_alarms("Event", on.streams.events, profile),
             stream_alarms("Update", on.streams.updates, profile),
+            stream_alarms("Touch", on.streams.touches, profile),
             storage_alarms(on.storage),
             redis_alarms(on.cache),
             task_alarms("Tracker", tracker.fargate),

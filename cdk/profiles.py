@@ -150,6 +150,7 @@ class Deployment(Part, frozen=True, kw_only=True):
     storage: Storage = Storage()
     event_stream: Stream = Stream()
     update_stream: Stream = Stream()
+    touch_stream: Stream = Stream()
     cache: Cache = Cache()
     persist: Function = Function()
     refresh: Function = Function()
@@ -176,6 +177,7 @@ SMALL = Deployment(
 STANDARD = Deployment(
     event_stream=Stream(shards=4, retention_hours=48),
     update_stream=Stream(retention_hours=48),
+    touch_stream=Stream(retention_hours=48),
     cache=Cache(node_type="cache.m7g.large"),
     persist=Function(
         memory_mb=1_769,
@@ -193,6 +195,7 @@ LARGE = Deployment(
     network=Network(zones=3),
     event_stream=Stream(mode="onDemand", retention_hours=72),
     update_stream=Stream(shards=4, retention_hours=72),
+    touch_stream=Stream(shards=4, retention_hours=72),
     cache=Cache(node_type="cache.r7g.large", replicas=2),
     persist=Function(
         memory_mb=1_769,

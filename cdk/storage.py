@@ -29,6 +29,7 @@ class Storage(Construct):
         self.programs = tables[config.programs]
         self.leases = tables[config.leases]
         self.state = tables[config.state]
+        self.matches = tables[config.matches]
         self.key = self._key()
         self.logs = self._bucket("Logs", kept_days=profile.logs_days)
         accept(self.logs, "AwsSolutions-S1", "This bucket holds the access logs of the others.")

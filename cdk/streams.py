@@ -1,4 +1,4 @@
-"""The two streams: events, and changes of core data."""
+"""The streams: events, changes of core data, and touches, which the workers match."""
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kinesis as kinesis
@@ -20,7 +20,7 @@ CONSUMER_ACTIONS = ("kinesis:DescribeStreamConsumer", "kinesis:SubscribeToShard"
 
 
 class Streams(Construct):
-    """Both streams, encrypted. What is in them is data like a table's until it was applied."""
+    """The streams, encrypted. What is in them is data like a table's until it was applied."""
 
     def __init__(
         self,
@@ -29,12 +29,14 @@ class Streams(Construct):
         *,
         events: profiles.Stream,
         updates: profiles.Stream,
+        touches: profiles.Stream,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, id)
         self._removal_policy = removal_policy
         self.events = self._stream("Events", events)
         self.updates = self._stream("Updates", updates)
+        self.touches = self._stream("Touches", touches)
 
     def _stream(self, id: str, profile: profiles.Stream) -> kinesis.Stream:
         on_demand = profile.mode == "onDemand"

@@ -64,7 +64,7 @@ class Workers(Construct):
 
     def _grant(self, storage: Storage, streams: Streams) -> None:
         role = self.fargate.task.task_role
-        for stream in (streams.events, streams.updates):
+        for stream in (streams.events, streams.updates, streams.touches):
             stream.grant(
                 role,
                 "kinesis:DescribeStreamSummary",
@@ -72,7 +72,8 @@ class Workers(Construct):
                 "kinesis:GetShardIterator",
                 "kinesis:ListShards",
             )
-        streams.updates.grant(role, "kinesis:PutRecords")
+        for stream in (streams.updates, streams.touches):
+            stream.grant(role, "kinesis:PutRecords")
         storage.leases.grant(
             role,
             "dynamodb:BatchGetItem",
@@ -81,6 +82,7 @@ class Workers(Construct):
             "dynamodb:UpdateItem",
         )
         storage.state.grant(role, "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query")
+        storage.matches.grant(role, "dynamodb:PutItem")
         grant_put(storage.failed_events, role)
 
 
@@ -89,8 +91,10 @@ def _settings(on: Foundation) -> WorkerSettings:
         region=on.deployment.region,
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
+        touch_stream=on.streams.touches.stream_name,
         leases_table=on.storage.leases.table_name,
         state_table=on.storage.state.table_name,
+        matches_table=on.storage.matches.table_name,
         failed_events_bucket=on.storage.failed_events.bucket_name,
         redis_host=on.cache.host,
         redis_port=REDIS_PORT,

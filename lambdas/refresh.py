@@ -39,7 +39,15 @@ from schemas.redis import (
     totals_change,
 )
 from schemas.settings import load
-from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, ProgramTotals, Update, decode_update
+from schemas.updates import (
+    CachePurged,
+    ConversionMatched,
+    ProgramChanged,
+    ProgramDeleted,
+    ProgramTotals,
+    Update,
+    decode_update,
+)
 
 REDIS_TIMEOUT_S = 2.0
 REDIS_RETRIES = 2
@@ -137,6 +145,8 @@ class Refresh:
             case CachePurged(version=version):
                 self._cache.forget_programs()
                 self._cache.publish(purge_change(self._channel, version))
+            case ConversionMatched():
+                """No core data: it is for others that read the stream."""
             case UpdateError():
                 self._failed.set_aside(Poison(record, update, record.data))
             case _:

@@ -6,6 +6,7 @@
     totals     program_id, lane "{shard}/{partition key}"  counts behind a fence, one per lane
 
     programs   program_id                                  core data, or a tombstone
+    matches    program_id, conversion                      the click that it is due to (schemas/matches.py)
     leases     lease_key "{application}/{stream}/{shard}"  who reads it, and how far (schemas/leases.py)
     state      lease_key, entry "{table}/{key}"            an agent's tables, an item an entry (likewise)
 

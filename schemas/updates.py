@@ -1,9 +1,14 @@
 """Updates: every change of core data, as one JSON message each on the update stream."""
 
+from typing import Literal
+from uuid import UUID
+
 import msgspec
 
 from schemas.errors import UNREADABLE, UpdateError
-from schemas.programs import Program, ProgramId, Totals, Version
+from schemas.programs import Count, Program, ProgramId, Totals, Version
+
+MatchedBy = Literal["click_id", "visitor"]
 
 
 class ProgramChanged(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="program_changed"):
@@ -48,7 +53,29 @@ class CachePurged(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag
         return "purge"
 
 
-Update = ProgramChanged | ProgramDeleted | ProgramTotals | CachePurged
+class ConversionMatched(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="conversion_matched"
+):
+    """The click that a conversion is due to, by the message ids of both. It may be told again, and where a
+    later click becomes known, told anew: of one conversion the latest click holds.
+
+    `by` says what the two have in common. Whoever keeps it forgets it at the epoch second `expires_at_s`.
+    """
+
+    program_id: ProgramId
+    conversion: UUID
+    converted_at_ms: Count
+    click: UUID
+    clicked_at_ms: Count
+    by: MatchedBy
+    expires_at_s: Count | None = None
+
+    @property
+    def key(self) -> str:
+        return self.program_id
+
+
+Update = ProgramChanged | ProgramDeleted | ProgramTotals | CachePurged | ConversionMatched
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Update] = msgspec.json.Decoder(Update)

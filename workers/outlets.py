@@ -1,6 +1,8 @@
 """Where the agents' results go, beside the streams."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -9,11 +11,48 @@ from redis.exceptions import RedisError
 
 from schemas.errors import UnavailableError
 from schemas.invalidations import MinutePublished
+from schemas.matches import LATER_CLICK, match_item
 from schemas.redis import PUBLISH_IF_MORE, minute_change
+from schemas.updates import ConversionMatched
+from workers.runtime.lease_table import LOST, attribute, code_of, unavailable
+from workers.runtime.source import AWS_ERRORS
 
 REDIS_TIMEOUT_S = 2.0
 CHANGES_PER_CALL = 500
 """Redis serves nobody else meanwhile."""
+PUTS_AT_ONCE = 25
+
+T = TypeVar("T")
+
+
+class Matches(Protocol):
+    """What storing matches asks of a DynamoDB client."""
+
+    async def put_item(self, **request: Any) -> dict[str, Any]: ...
+
+
+class MatchesOutlet:
+    """Stores matches, of each conversion that with the latest click, in whatever order they come."""
+
+    def __init__(self, dynamodb: Matches, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    async def __call__(self, results: Sequence[ConversionMatched], /) -> None:
+        for some in _slices(results, PUTS_AT_ONCE):
+            await asyncio.gather(*(self._put(each) for each in some))
+
+    async def _put(self, match: ConversionMatched) -> None:
+        try:
+            await self._dynamodb.put_item(
+                TableName=self._table,
+                Item=match_item(match),
+                ConditionExpression=LATER_CLICK,
+                ExpressionAttributeValues={":clicked_at_ms": attribute(match.clicked_at_ms)},
+            )
+        except AWS_ERRORS as error:
+            if code_of(error) != LOST:
+                raise unavailable(self._table, error) from error
 
 
 class MinutesOutlet:
@@ -27,7 +66,7 @@ class MinutesOutlet:
     async def __call__(self, results: Sequence[MinutePublished], /) -> None:
         last = {(each.program_id, each.start_ms, each.part): each for each in results}
         try:
-            for some in _slices(list(last.values())):
+            for some in _slices(list(last.values()), CHANGES_PER_CALL):
                 await self._publish(some)
         except (RedisError, OSError, TimeoutError) as error:
             raise UnavailableError(f"Redis: {str(error) or type(error).__name__}") from error
@@ -50,6 +89,6 @@ def redis_client(url: str) -> Redis:
     )
 
 
-def _slices(minutes: Sequence[MinutePublished]) -> Iterator[Sequence[MinutePublished]]:
-    for start in range(0, len(minutes), CHANGES_PER_CALL):
-        yield minutes[start : start + CHANGES_PER_CALL]
+def _slices(results: Sequence[T], length: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(results), length):
+        yield results[start : start + length]

@@ -51,7 +51,9 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     event_stream: Name = field(name="EVENT_STREAM")
     update_stream: Name = field(name="UPDATE_STREAM")
     leases_table: Name = field(name="LEASES_TABLE")
+    touch_stream: Name = field(name="TOUCH_STREAM")
     state_table: Name = field(name="STATE_TABLE")
+    matches_table: Name = field(name="MATCHES_TABLE")
     failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
 
     failover_ms: Positive = field(name="WORKER_FAILOVER_MS", default=10_000)

@@ -16,12 +16,14 @@ import workers.agents
 from schemas.errors import SettingsError
 from schemas.updates import Update, encode_update
 from workers.agents.app import agents as registry
-from workers.outlets import MinutesOutlet, redis_client
+from workers.agents.app import touches
+from workers.outlets import Matches, MatchesOutlet, MinutesOutlet, redis_client
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.clock import WallClock
 from workers.runtime.health import WELL, answering, asked
 from workers.runtime.puts import Entry, Puts
+from workers.runtime.rekey import keyed_entry
 from workers.runtime.shard import Services
 from workers.runtime.sink import Outlet, StreamOutlet
 from workers.runtime.source import Turns
@@ -63,7 +65,13 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
         ]
         redis = await stack.enter_async_context(redis_client(settings.redis_url))
         services = Services(
-            kinesis, dynamodb, s3, WallClock(), Turns(), outlets(settings, Puts(kinesis), redis), settings
+            kinesis,
+            dynamodb,
+            s3,
+            WallClock(),
+            Turns(),
+            outlets(settings, Puts(kinesis), dynamodb, redis),
+            settings,
         )
         supervisor = await stack.enter_async_context(Supervisor())
         name = f"{socket.gethostname()}-{uuid4()}"
@@ -73,7 +81,11 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             services,
             supervisor,
             name=name,
-            streams={"events": settings.event_stream, "updates": settings.update_stream},
+            streams={
+                "events": settings.event_stream,
+                "updates": settings.update_stream,
+                "touches": settings.touch_stream,
+            },
         )
         await stack.enter_async_context(answering(settings.health_port, worker.condition))
         worker.start()
@@ -93,10 +105,14 @@ async def check(settings: WorkerSettings) -> int:
     return 0 if answer == WELL else 1
 
 
-def outlets(settings: WorkerSettings, puts: Puts, redis: Redis) -> Mapping[str, Outlet[Any]]:
+def outlets(
+    settings: WorkerSettings, puts: Puts, dynamodb: Matches, redis: Redis
+) -> Mapping[str, Outlet[Any]]:
     """What takes the results of each sink, by its name."""
     return {
+        "matched": MatchesOutlet(dynamodb, settings.matches_table),
         "minutes": MinutesOutlet(redis, channel=settings.redis_channel),
+        "touches": StreamOutlet(puts, settings.touch_stream, keyed_entry(touches)),
         "updates": StreamOutlet(puts, settings.update_stream, _entry),
     }
 

@@ -84,6 +84,8 @@ def _names(config: Config, addresses: Addresses) -> dict[str, str]:
         "EVENTS_TABLE": config.events.name,
         "TOTALS_TABLE": config.totals.name,
         "PROGRAMS_TABLE": config.programs.name,
+        "TOUCH_STREAM": config.touch_stream.name,
+        "MATCHES_TABLE": config.matches.name,
         "LEASES_TABLE": config.leases.name,
         "STATE_TABLE": config.state.name,
         "FAILED_EVENTS_BUCKET": config.failed_events_bucket,

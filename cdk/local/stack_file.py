@@ -25,11 +25,13 @@ class StackFile(msgspec.Struct, frozen=True, kw_only=True):
     region: str
     event_stream: str
     update_stream: str
+    touch_stream: str
     events_table: str
     programs_table: str
     totals_table: str
     leases_table: str
     state_table: str
+    matches_table: str
     failed_events_bucket: str
     redis_channel: str
     pids: dict[str, int]
@@ -44,11 +46,13 @@ def stack_file(plan: Plan, pids: dict[str, int]) -> StackFile:
         region=config.region,
         event_stream=config.event_stream.name,
         update_stream=config.update_stream.name,
+        touch_stream=config.touch_stream.name,
         events_table=config.events.name,
         programs_table=config.programs.name,
         totals_table=config.totals.name,
         leases_table=config.leases.name,
         state_table=config.state.name,
+        matches_table=config.matches.name,
         failed_events_bucket=config.failed_events_bucket,
         redis_channel=config.redis_channel,
         pids=pids,

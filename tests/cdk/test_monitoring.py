@@ -31,6 +31,8 @@ WATCHED = {
     "Requests5xx",
     "StaleCoreData",
     "TotalsTableThrottled",
+    "TouchStreamIteratorAge",
+    "TouchStreamThrottled",
     "TrackerMemory",
     "UnhealthyTasks",
     "UpdateStreamIteratorAge",

@@ -56,13 +56,15 @@ CALLED: dict[str, set[Need]] = {
         *(
             (f"kinesis:{action}", f"stream {stream}")
             for action in ("DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
-            for stream in ("Events", "Updates")
+            for stream in ("Events", "Updates", "Touches")
         ),
         *(
             (f"dynamodb:{action}", "table Leases")
             for action in ("BatchGetItem", "ConditionCheckItem", "GetItem", "UpdateItem")
         ),
         *((f"dynamodb:{action}", "table State") for action in ("DeleteItem", "PutItem", "Query")),
+        ("dynamodb:PutItem", "table Matches"),
+        ("kinesis:PutRecords", "stream Touches"),
         ("kinesis:PutRecords", "stream Updates"),
         ("s3:PutObject", "objects FailedEvents"),
     },
@@ -137,8 +139,8 @@ NOBODYS = {
 """Some of what no role of ours has business with."""
 
 KINDS = {
-    "table": ("AWS::DynamoDB::Table", ("Events", "Totals", "Programs", "Leases", "State")),
-    "stream": ("AWS::Kinesis::Stream", ("Events", "Updates")),
+    "table": ("AWS::DynamoDB::Table", ("Events", "Totals", "Programs", "Leases", "State", "Matches")),
+    "stream": ("AWS::Kinesis::Stream", ("Events", "Updates", "Touches")),
     "bucket": ("AWS::S3::Bucket", ("FailedEvents", "StorageLogs")),
     "secret": ("AWS::SecretsManager::Secret", ("AdminToken", "StorageKey", "CachePassword")),
     "log": ("AWS::Logs::LogGroup", ("PersistLog", "RefreshLog", "TrackerLog", "WorkersLog")),

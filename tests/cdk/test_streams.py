@@ -14,7 +14,11 @@ def test_there_are_two_streams_encrypted(assembly: Assembly) -> None:
 
 def test_each_stream_is_as_its_profile_says(assemblies: dict[str, Assembly]) -> None:
     for name, profile in PROFILES.items():
-        for part, stream in (("Events", profile.event_stream), ("Updates", profile.update_stream)):
+        for part, stream in (
+            ("Events", profile.event_stream),
+            ("Updates", profile.update_stream),
+            ("Touches", profile.touch_stream),
+        ):
             made = assemblies[name].one(STREAM, part)
             mode = "ON_DEMAND" if stream.mode == "onDemand" else "PROVISIONED"
 

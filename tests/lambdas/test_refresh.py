@@ -33,6 +33,7 @@ from schemas.updates import (
 from tests.factories import program
 from tests.lambdas.memory import Killed, MemoryBucket, MemoryCache, MemoryDynamoDB, Steps, client_error
 from tests.lambdas.world import Shard
+from tests.schemas.test_matches import make_match
 
 ID = "212313"
 SETTINGS = RefreshSettings(programs_table="programs", failed_events_bucket="failed")
@@ -228,6 +229,13 @@ def test_a_purge_again_is_published_once(site: Site) -> None:
     site.deliver(CachePurged(version=7), CachePurged(version=7))
 
     assert site.published == [CacheInvalidated(version=7)]
+
+
+def test_a_match_is_for_others_and_changes_nothing(site: Site) -> None:
+    site.deliver(make_match(), ProgramChanged(program=NEW))
+
+    assert [channel for channel, _ in site.cache.published] == ["programs"]
+    assert site.bucket.objects == {}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from uuid import UUID
+
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -7,6 +9,7 @@ from schemas.errors import UpdateError
 from schemas.programs import MAX_SAFE_INTEGER
 from schemas.updates import (
     CachePurged,
+    ConversionMatched,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
@@ -14,7 +17,7 @@ from schemas.updates import (
     decode_update,
     encode_update,
 )
-from tests.factories import VERSION, program, totals
+from tests.factories import NOW_MS, VERSION, program, totals
 from tests.schemas import strategies
 
 GOLDEN: dict[str, tuple[Update, bytes, str]] = {
@@ -44,6 +47,20 @@ GOLDEN: dict[str, tuple[Update, bytes, str]] = {
         b'{"type":"cache_purged","version":1760000000000000}',
         "purge",
     ),
+    "conversion_matched": (
+        ConversionMatched(
+            program_id="212313",
+            conversion=UUID(int=1),
+            converted_at_ms=NOW_MS + 1,
+            click=UUID(int=2),
+            clicked_at_ms=NOW_MS,
+            by="click_id",
+        ),
+        b'{"type":"conversion_matched","programId":"212313",'
+        b'"conversion":"00000000-0000-0000-0000-000000000001","convertedAtMs":1760000000001,'
+        b'"click":"00000000-0000-0000-0000-000000000002","clickedAtMs":1760000000000,"by":"click_id"}',
+        "212313",
+    ),
 }
 
 updates: st.SearchStrategy[Update] = (
@@ -51,6 +68,13 @@ updates: st.SearchStrategy[Update] = (
     | st.builds(ProgramDeleted, program_id=strategies.program_ids, version=strategies.counts)
     | st.builds(ProgramTotals, program_id=strategies.program_ids, totals=strategies.totals)
     | st.builds(CachePurged, version=strategies.counts)
+    | st.builds(
+        ConversionMatched,
+        program_id=strategies.program_ids,
+        converted_at_ms=strategies.counts,
+        clicked_at_ms=strategies.counts,
+        expires_at_s=st.none() | strategies.counts,
+    )
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | strategies.texts,

@@ -5,6 +5,8 @@ import signal
 from typing import Any
 from uuid import uuid4
 
+from schemas.dynamodb import Item
+from schemas.matches import match_from_item
 from schemas.minutes import Minute
 from schemas.redis import read_minute
 from tests.system.conftest import Stack, until
@@ -63,3 +65,23 @@ def test_killed_workers_come_back_and_count_on(stack: Stack) -> None:
     until(lambda: stack.read_file().pids["workers"] != killed, timeout_s=15)
     until(lambda: minutes(stack, program_id).events >= 2 * EVENTS, timeout_s=20)
     assert minutes(stack, program_id).views == 2 * EVENTS
+
+
+def test_a_partners_conversion_is_matched_with_the_click_that_it_names(stack: Stack) -> None:
+    program_id = new_program(stack)
+    first, second = stack.trackers
+    clicked = first.get(f"/event/{program_id}?kind=click&visitor=v1&clickId=c1").json()
+
+    bought = second.get(f"/event/{program_id}?kind=conversion&clickId=c1").json()
+
+    match = match_from_item(until(lambda: match_of(stack, program_id, bought), timeout_s=10))
+    assert (str(match.click), match.by) == (clicked["messageId"], "click_id")
+
+
+def match_of(stack: Stack, program_id: str, bought: dict[str, str]) -> Item:
+    """The item of a conversion, empty while it is not stored."""
+    key = {"program_id": {"S": program_id}, "conversion": {"S": bought["messageId"]}}
+    found: Item = stack.dynamodb.get_item(
+        TableName=stack.file.matches_table, Key=key, ConsistentRead=True
+    ).get("Item", {})
+    return found

@@ -9,6 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from schemas.dynamodb import LEASES_KEY, STATE_KEY, KeySchema
+from schemas.matches import MATCHES_KEY
 from tests.lambdas.cloud import Cloud, created
 
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
@@ -61,6 +62,11 @@ async def leases_table(dynamodb: Any) -> str:
 @pytest.fixture
 async def state_table(dynamodb: Any) -> str:
     return await _table(dynamodb, "state", STATE_KEY)
+
+
+@pytest.fixture
+async def matches_table(dynamodb: Any) -> str:
+    return await _table(dynamodb, "matches", MATCHES_KEY)
 
 
 @pytest.fixture

@@ -32,8 +32,10 @@ def worker_settings(**fields: Any) -> WorkerSettings:
     names = {
         "event_stream": "events",
         "update_stream": "updates",
+        "touch_stream": "touches",
         "leases_table": LEASES,
         "state_table": STATE,
+        "matches_table": "matches",
         "failed_events_bucket": "failed",
     }
     waits = {
@@ -93,7 +95,7 @@ class Crowd:
             services,
             supervisor,
             name=name,
-            streams={"events": self.kinesis.stream},
+            streams={agent.topic.name: self.kinesis.stream for agent in self._agents.agents.values()},
         )
         worker.start()
         self.workers[name] = (worker, stack)

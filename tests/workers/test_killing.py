@@ -158,6 +158,8 @@ async def fleet(
         "AWS_SECRET_ACCESS_KEY": "test",
         "EVENT_STREAM": shards,
         "UPDATE_STREAM": "updates",
+        "TOUCH_STREAM": "touches",
+        "MATCHES_TABLE": "matches",
         "LEASES_TABLE": leases_table,
         "STATE_TABLE": state_table,
         "FAILED_EVENTS_BUCKET": bucket,

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -7,10 +8,13 @@ from redis.asyncio import Redis
 
 from schemas.errors import UnavailableError
 from schemas.invalidations import MinutePublished, decode_invalidation
+from schemas.matches import match_from_item
 from schemas.minutes import Minute
 from schemas.redis import minute_key, minutes_channel, read_minute
+from schemas.updates import ConversionMatched
 from tests.factories import NOW_MS
-from workers.outlets import CHANGES_PER_CALL, MinutesOutlet, redis_client
+from tests.schemas.test_matches import make_match
+from workers.outlets import CHANGES_PER_CALL, PUTS_AT_ONCE, MatchesOutlet, MinutesOutlet, redis_client
 
 CHANNEL = "outlets"
 NOBODY = "redis://127.0.0.1:1"
@@ -76,3 +80,34 @@ async def test_a_redis_that_is_away_is_unavailable() -> None:
     async with redis_client(NOBODY) as redis:
         with pytest.raises(UnavailableError, match="Redis"):
             await MinutesOutlet(redis, channel=CHANNEL)([counted(1)])
+
+
+async def test_of_a_conversion_the_latest_click_is_stored_in_whatever_order_they_come(
+    dynamodb: Any, matches_table: str
+) -> None:
+    first, last = (make_match(clicked_at_ms=at_ms, click=uuid4()) for at_ms in (1, 2))
+    outlet = MatchesOutlet(dynamodb, matches_table)
+
+    await outlet([first, last])
+    await outlet([last, first])
+
+    assert await stored(dynamodb, matches_table) == [last]
+
+
+async def test_more_matches_than_go_at_once_are_all_stored(dynamodb: Any, matches_table: str) -> None:
+    many = [make_match(conversion=uuid4()) for _ in range(2 * PUTS_AT_ONCE + 1)]
+
+    await MatchesOutlet(dynamodb, matches_table)(many)
+
+    found = await stored(dynamodb, matches_table)
+    assert {match.conversion for match in found} == {match.conversion for match in many}
+
+
+async def test_a_table_that_does_not_answer_is_unavailable(dynamodb: Any) -> None:
+    with pytest.raises(UnavailableError, match="nowhere"):
+        await MatchesOutlet(dynamodb, "nowhere")([make_match()])
+
+
+async def stored(dynamodb: Any, table: str) -> list[ConversionMatched]:
+    answer = await dynamodb.scan(TableName=table, ConsistentRead=True)
+    return [match_from_item(item) for item in answer["Items"]]

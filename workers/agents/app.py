@@ -4,9 +4,10 @@ An agent is a module of this package that registers itself here: it is found by 
 """
 
 from schemas.events import Event, encode_event, hash_key
-from schemas.frames import decode_frame
+from schemas.frames import decode_frame, encode_frame
 from schemas.updates import Update, decode_update, encode_update
 from workers.runtime.agents import Agents, Decoded, Topic
+from workers.runtime.rekey import rekeyed
 
 
 def _events(data: bytes) -> Decoded[Event]:
@@ -27,4 +28,5 @@ events = Topic[Event](
     at_ms=lambda event: event.received_at_ms,
     hash_of=hash_key,
 )
+touches = rekeyed(events, name="touches", record=lambda event: encode_frame([encode_event(event)]))
 updates = Topic[Update](name="updates", decode=_updates, encode=encode_update)

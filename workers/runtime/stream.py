@@ -13,7 +13,7 @@ A kill at any point leaves the last commit: the events behind it come again, to 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -22,6 +22,7 @@ from schemas.errors import LeaseLostError, UnavailableError
 from workers.runtime.backoff import backoff_s
 from workers.runtime.clock import Clock
 from workers.runtime.positions import Position
+from workers.runtime.sink import Sink
 from workers.runtime.state import State
 
 T = TypeVar("T")
@@ -39,6 +40,13 @@ class Origin(NamedTuple):
     shard_id: str
     sequence_number: str
     place: int
+
+
+class Keyed(msgspec.Struct, Generic[T], frozen=True):
+    """An event, and one of the keys that it was sent on under (rekey.py)."""
+
+    key: str
+    event: T
 
 
 class Item(NamedTuple, Generic[T]):
@@ -123,6 +131,12 @@ class Stream(Generic[T]):
         """Batches of up to `most` events; one that is not full goes `within_ms` after its first event."""
         while batch := await self._next(most, within_ms):
             yield batch
+
+    async def group_by(self, keys: Callable[[T], Iterable[str]], rekeyed: Sink[Keyed[T]]) -> None:
+        """Sends every event on under its keys, perhaps none, until the stream ends (rekey.py)."""
+        async for event in self:
+            for key in keys(event):
+                rekeyed.send(Keyed(key, event))
 
     @property
     def ended(self) -> bool:

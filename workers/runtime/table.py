@@ -222,6 +222,13 @@ class WindowedTable(Generic[K, V]):
         self.late += not panes
         return panes
 
+    def between(self, first_ms: int, last_ms: int) -> list[Pane[K, V]]:
+        """The windows that hold any moment of these, both included, oldest first, without closed ones."""
+        oldest_ms = self._windowing.windows(first_ms)[0].start_ms
+        starts = range(oldest_ms, last_ms + 1, self._windowing.step_ms)
+        windows = (self._windowing.starting(start) for start in starts)
+        return [self._pane(each) for each in windows if not self._is_closed(each)]
+
     def open(self) -> list[Pane[K, V]]:
         """The windows that have entries, oldest first."""
         starts = sorted({int(key.partition("/")[0]) for key in self._entries})

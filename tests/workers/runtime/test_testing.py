@@ -265,3 +265,26 @@ async def test_an_event_from_the_future_closes_no_windows(
         await context.put(said(10**12, "a"), said(1_001, "b"))
 
         assert [dict(pane.items()) for pane in context.tables["minutes"].open()] == [{"b": 1}, {"a": 1}]
+
+
+async def test_an_agent_looks_at_the_windows_around_a_moment(agents: Agents) -> None:
+    @agents.agent(words)
+    async def neighbours(
+        stream: Stream[Said],
+        minutes: Annotated[WindowedTable[str, int], TableOptions(window=tumbling(60, lateness_ms=60))],
+        out: Sink[list[Window]],
+    ) -> None:
+        async for at_ms, what in stream:
+            out.send([pane.window for pane in minutes.between(at_ms - 60, at_ms + 60)])
+            for counts in minutes.at(at_ms):
+                counts[what] += 1
+
+    async with test_context(neighbours) as context:
+        await context.put(said(70, "a"), said(130, "b"), said(190, "c"))
+
+    assert context.sent["out"] == [
+        [(0, 60), (60, 120), (120, 180)],
+        [(60, 120), (120, 180), (180, 240)],
+        [(120, 180), (180, 240), (240, 300)],
+    ]
+    assert context.tables["minutes"].late == 0
