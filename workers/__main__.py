@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -15,11 +15,13 @@ from schemas.errors import SettingsError, UnavailableError
 from schemas.settings import load
 from workers import working
 from workers.failed import LIST_DEFAULT, FailedObjects, line, shown
+from workers.leases import LeaseList, table
 from workers.recount import Recount, described
 from workers.replay import Replay
 from workers.restore import Streams
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
+from workers.runtime.clock import WallClock
 from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
 from workers.runtime.host import Host
 from workers.runtime.invocation import Function, import_handler
@@ -27,15 +29,23 @@ from workers.runtime.positions import DynamoDBPositions
 from workers.runtime.puts import Puts
 from workers.runtime.source import AWS_ERRORS
 from workers.runtime.supervisor import Supervisor
-from workers.settings import HostSettings, RecountSettings, ReplaySettings, WorkerSettings
+from workers.settings import (
+    HostSettings,
+    LeasesSettings,
+    RecountSettings,
+    ReplaySettings,
+    TailSettings,
+    WorkerSettings,
+)
+from workers.tail import tail
 
 POSITION_ATTEMPTS = 3
 COMMAND_ATTEMPTS = 5
 INVOCATIONS_MAX = 1_000
 """Threads, made as they are needed. asyncio's own few would let slow shards keep others waiting."""
 
-Work = Coroutine[Any, Any, int]
-"""A command at work; it comes out as the exit status."""
+Work = Coroutine[Any, Any, int] | Callable[[], int]
+"""A command at work, on an event loop or without; it comes out as the exit status."""
 
 log = logging.getLogger("workers")
 
@@ -52,7 +62,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         print(f"workers: {error}", file=sys.stderr)
         return 2
     try:
-        return asyncio.run(work)
+        return work() if callable(work) else asyncio.run(work)
     except (UnavailableError, *AWS_ERRORS) as error:
         print(f"workers: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
@@ -98,11 +108,23 @@ def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
     return worker(settings, agents, burst=chosen.burst)
 
 
+def leases_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    return leases(load(LeasesSettings, environment))
+
+
+def tail_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
+    settings = load(TailSettings, environment)
+    _log_to_stderr("WARNING")
+    return partial(tail, settings, chosen.kind, program_id=chosen.program)
+
+
 COMMANDS = {
     "failed": failed_command,
     "lambda": host_command,
+    "leases": leases_command,
     "recount": recount_command,
     "replay": replay_command,
+    "tail": tail_command,
     "worker": worker_command,
 }
 
@@ -110,6 +132,16 @@ COMMANDS = {
 async def worker(settings: WorkerSettings, agents: Agents, *, burst: bool) -> int:
     """Runs `agents` until the process is told to stop, or they have caught up."""
     return await working.work(settings, agents, stop=_stop_signal(), burst=burst)
+
+
+async def leases(settings: LeasesSettings) -> int:
+    """Shows who reads what."""
+    async with (
+        aws_client("dynamodb", region=settings.region, attempts=COMMAND_ATTEMPTS) as dynamodb,
+        aws_client("kinesis", region=settings.region, attempts=COMMAND_ATTEMPTS) as kinesis,
+    ):
+        print(table(await LeaseList(dynamodb, kinesis, WallClock(), table=settings.leases_table).lines()))
+    return 0
 
 
 async def recount(settings: RecountSettings, program_ids: Sequence[str]) -> int:
@@ -203,6 +235,10 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--check", action="store_true", help="ask the worker here whether it is well")
     recounting = commands.add_parser("recount", help="put totals right that a given-up batch left wrong")
     recounting.add_argument("--program", action="append", default=[], metavar="ID", help="only this one")
+    commands.add_parser("leases", help="show who reads which shard, and how far behind")
+    tailing = commands.add_parser("tail", help="print a stream's messages as they arrive")
+    tailing.add_argument("kind", choices=("event", "update"))
+    tailing.add_argument("--program", metavar="ID", help="only those about this one")
     _add_replay(commands)
     _add_failed(commands.add_parser("failed", help="list, show or replay what failed"))
     return parser

@@ -106,12 +106,12 @@ def _events(data: bytes) -> dict[str, object]:
     except FrameError as error:
         return {"error": str(error), "data": data}
     return {
-        "events": [_named(event) for event in frame.events],
+        "events": [named(event) for event in frame.events],
         "failed": [{"error": each.detail, "data": each.payload} for each in frame.failed],
     }
 
 
-def _named(event: Event) -> dict[str, object]:
+def named(event: Event) -> dict[str, object]:
     """With its fields by name: on the wire an event is an array."""
     program = msgspec.structs.asdict(event.program)
     return {"kind": kind_of(event)} | msgspec.structs.asdict(event) | {"program": program}

@@ -78,6 +78,19 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """Where `--check` asks, on this machine alone. 0: nowhere."""
 
 
+class TailSettings(AwsSettings, frozen=True, kw_only=True):
+    """`tail`: one of the streams."""
+
+    event_stream: Name = field(name="EVENT_STREAM")
+    update_stream: Name = field(name="UPDATE_STREAM")
+
+
+class LeasesSettings(AwsSettings, frozen=True, kw_only=True):
+    """`leases`: the table, and the streams that it names."""
+
+    leases_table: Name = field(name="LEASES_TABLE")
+
+
 class RecountSettings(AwsSettings, frozen=True, kw_only=True):
     """`recount`: events table and totals table, the totals to the update stream."""
 
