@@ -27,7 +27,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo load test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
+.PHONY: help setup run demo load workers test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ demo: $(TO_RUN) ## load, change and audit a running system, and end (DEMO_EVENTS
 
 load: $(TO_RUN) ## send events at a running system, see it take them (ARGS="--rate 2000 --batch 100 --verify")
 	@$(BIN)/python -m tests.load $(ARGS)
+
+workers: $(TO_RUN) ## run the workers' command line against the running system (ARGS="tail event")
+	@$(BIN)/python -m cdk.local workers $(ARGS)
 
 test: $(INSTALLED) ## run the tests (ARGS="-k frames")
 	@$(BIN)/python -m pytest -q $(ARGS)

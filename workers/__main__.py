@@ -103,7 +103,7 @@ def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
     settings = load(WorkerSettings, environment)
     if chosen.check:
         return working.check(settings)
-    agents = working.chosen(working.found(), chosen.agents)
+    agents = working.chosen(working.found(chosen.path), chosen.agents)
     _log_to_stderr(settings.log_level)
     return worker(settings, agents, burst=chosen.burst)
 
@@ -231,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     hosting.add_argument("function", choices=("persist", "refresh"))
     running = commands.add_parser("worker", help="run stream agents, all or those named")
     running.add_argument("agents", nargs="*", metavar="agent")
+    running.add_argument("--from", dest="path", metavar="FILE", help="those that this file registers")
     running.add_argument("--burst", action="store_true", help="stop once all is read")
     running.add_argument("--check", action="store_true", help="ask the worker here whether it is well")
     recounting = commands.add_parser("recount", help="put totals right that a given-up batch left wrong")

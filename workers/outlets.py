@@ -79,6 +79,12 @@ class MinutesOutlet:
             await calls.execute()
 
 
+async def lines_outlet(results: Sequence[str], /) -> None:
+    """Prints each result as a line: for whoever tries an agent out, and for a container's log."""
+    for result in results:
+        print(result, flush=True)
+
+
 def redis_client(url: str) -> Redis:
     """A client that tries once: whoever calls it has a backoff of its own."""
     return Redis.from_url(

@@ -72,6 +72,8 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """How often an agent is given an event that it fails on."""
     retry_most_ms: Positive = field(name="WORKER_RETRY_MOST_MS", default=10_000)
     """The longest wait between two attempts at an event or a commit."""
+    stall_ms: Positive = field(name="WORKER_STALL_MS", default=30_000)
+    """An agent that has not asked for its next event for so long is said to hang."""
     stop_timeout_ms: Positive = field(name="WORKER_STOP_TIMEOUT_MS", default=8_000)
     """How long a shard that is let go of may take for the event in hand and the commit."""
     health_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_HEALTH_PORT", default=0)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import pkgutil
+import runpy
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,11 +14,11 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 import workers.agents
-from schemas.errors import SettingsError
+from schemas.errors import AgentError, SettingsError
 from schemas.updates import Update, encode_update
 from workers.agents.app import agents as registry
 from workers.agents.app import touches
-from workers.outlets import Matches, MatchesOutlet, MinutesOutlet, redis_client
+from workers.outlets import Matches, MatchesOutlet, MinutesOutlet, lines_outlet, redis_client
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.clock import WallClock
@@ -36,8 +37,13 @@ STATE_ATTEMPTS = 3
 log = logging.getLogger("workers")
 
 
-def found() -> Agents:
-    """Every agent that is a module of `workers.agents`."""
+def found(path: str | None = None) -> Agents:
+    """Every agent that is a module of `workers.agents`; given a file, those that it registers instead.
+
+    Raises SettingsError for a file that cannot be loaded.
+    """
+    if path is not None:
+        return _registered_by(path)
     for module in pkgutil.iter_modules(workers.agents.__path__):
         import_module(f"{workers.agents.__name__}.{module.name}")
     return registry
@@ -96,6 +102,15 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
     return 0
 
 
+def _registered_by(path: str) -> Agents:
+    before = {*registry.agents, *registry.timers}
+    try:
+        runpy.run_path(path)
+    except (OSError, SyntaxError, ImportError, AgentError) as error:
+        raise SettingsError(f"{path} holds no agents that can be run: {error}") from error
+    return chosen(registry, [name for name in [*registry.agents, *registry.timers] if name not in before])
+
+
 async def check(settings: WorkerSettings) -> int:
     """Returns 0 where the worker of this machine is well, else 1, and says why."""
     if not settings.health_port:
@@ -110,6 +125,7 @@ def outlets(
 ) -> Mapping[str, Outlet[Any]]:
     """What takes the results of each sink, by its name."""
     return {
+        "lines": lines_outlet,
         "matched": MatchesOutlet(dynamodb, settings.matches_table),
         "minutes": MinutesOutlet(redis, channel=settings.redis_channel),
         "touches": StreamOutlet(puts, settings.touch_stream, keyed_entry(touches)),

@@ -1,4 +1,7 @@
-"""`python -m cdk.local run` keeps the system up on this machine; `demo` shows that it works."""
+"""`python -m cdk.local run` keeps the system up on this machine; `demo` shows that it works.
+
+`workers` runs the workers' command line against it.
+"""
 
 import argparse
 import asyncio
@@ -9,6 +12,7 @@ import time
 from collections.abc import Coroutine
 from pathlib import Path
 
+from cdk.local.commands import run_workers
 from cdk.local.console import say
 from cdk.local.demo import demo
 from cdk.local.settings import LocalSettings
@@ -26,6 +30,8 @@ def main() -> int:
     """The exit status: 0 after a stop on request or a balanced demo, 1 when something is wrong."""
     arguments = _parser().parse_args()
     try:
+        if arguments.command == "workers":
+            run_workers(arguments.arguments, run_dir=arguments.run_dir, given=os.environ)
         settings = _settings(arguments)
         if arguments.command == "demo":
             work = demo(settings, run_dir=arguments.run_dir, given=os.environ, say=say)
@@ -78,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="load events, change a program, balance the ledger")
     demo.add_argument("--events", dest="DEMO_EVENTS", help="how many (20000)")
     demo.add_argument("--lose", dest="DEMO_LOSE", help="remove so many before the audit: it must notice (0)")
-    for command in (run, demo):
+    workers = commands.add_parser("workers", help="run `python -m workers` against the running system")
+    workers.add_argument("arguments", nargs=argparse.REMAINDER, metavar="argument")
+    for command in (run, demo, workers):
         command.add_argument(
             "--run-dir", type=_absolute, default=ROOT / ".run", help="of logs, state and stack.json (.run)"
         )

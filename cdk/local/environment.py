@@ -70,6 +70,10 @@ class Environments:
     def workers(self) -> dict[str, str]:
         return self._of([WorkerSettings], WORKER_PACE)
 
+    def commands(self) -> dict[str, str]:
+        """Of the workers' command line, whichever command it is."""
+        return self._names | self.workers()
+
     def _of(self, kinds: list[type[Struct]], own: Variables) -> dict[str, str]:
         variables = {**self._given, **self._names, **own}
         settings = [to_environment(load(kind, variables)) for kind in kinds]

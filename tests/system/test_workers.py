@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +12,7 @@ from schemas.dynamodb import Item
 from schemas.matches import match_from_item
 from schemas.minutes import Minute
 from schemas.redis import read_minute
-from tests.system.conftest import Stack, until
+from tests.system.conftest import ROOT, Stack, until
 
 EVENTS = 200
 VISITORS = 20
@@ -28,7 +31,7 @@ def minutes(stack: Stack, program_id: str) -> Minute:
 
 def new_program(stack: Stack) -> str:
     program_id = f"live-{uuid4().hex[:8]}"
-    body = {"name": "live", "customerId": 1, "customerName": "c", "checksum": "1", "privacy": "full"}
+    body = {"name": program_id, "customerId": 1, "customerName": "c", "checksum": "1", "privacy": "full"}
     assert stack.trackers[0].put(f"/programs/{program_id}?wait=true", json=body).status_code == 200
     return program_id
 
@@ -85,3 +88,24 @@ def match_of(stack: Stack, program_id: str, bought: dict[str, str]) -> Item:
         TableName=stack.file.matches_table, Key=key, ConsistentRead=True
     ).get("Item", {})
     return found
+
+
+def test_the_ten_line_agent_of_the_guide_runs_as_written(stack: Stack) -> None:
+    program_id = new_program(stack)
+    command = ["workers", "--run-dir", str(stack.run_dir), "worker", "--from", "docs/examples/clicks.py"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "cdk.local", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for number in (1, 2):
+                stack.trackers[0].get(f"/event/{program_id}?kind=click&visitor=v").raise_for_status()
+                assert until_line(process.stdout, program_id) == f"{program_id} {number}"
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def until_line(lines: Iterable[str], start: str) -> str:
+    """The next line that begins so."""
+    return next(line.rstrip() for line in lines if line.startswith(start))

@@ -9,6 +9,7 @@ import msgspec
 from schemas.errors import AgentError, UnavailableError
 from workers.runtime.backoff import backoff_s
 from workers.runtime.clock import Clock
+from workers.runtime.leaks import leaving_nothing
 from workers.runtime.state import State
 from workers.runtime.stream import Item, Stream
 
@@ -79,9 +80,19 @@ class AgentRun(Generic[T]):
             await self._again(error)
         await self._stream.finish()
 
+    async def watch(self, stall_ms: int) -> None:
+        """Says, again and again, that the agent has not come back for its next event for so long."""
+        while True:
+            await self._sleep(stall_ms / 1000)
+            since_ms = self._stream.busy_since_ms
+            if since_ms is not None and self._clock.now_ms() - since_ms >= stall_ms:
+                held = _where(self._stream.in_hand) if self._stream.in_hand else "no event"
+                log.warning("%s has asked for nothing for %d ms, with %s in hand", self._name, stall_ms, held)
+
     async def _called(self) -> Exception | None:
         try:
-            await self._call(self._stream)
+            with leaving_nothing(self._name):
+                await self._call(self._stream)
         except Exception as error:
             return error
         if self._stream.ended:

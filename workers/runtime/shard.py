@@ -109,7 +109,8 @@ class ShardWork:
         self._feed, self._reading = feed, stream
         if self.is_stopped:
             feed.stop()
-        await _beside(feed.fetch(), run.run())
+        watching = run.watch(settings.stall_ms)
+        await _beside([feed.fetch(), watching], run.run())
 
     def _table(self, lease: Lease) -> StateTable:
         settings = self._services.settings
@@ -149,12 +150,13 @@ def _pace(settings: WorkerSettings) -> Pace:
     )
 
 
-async def _beside(helper: Coroutine[Any, Any, None], work: Coroutine[Any, Any, None]) -> None:
-    """Runs `helper` for as long as `work` takes. What either raises comes out, and ends both."""
+async def _beside(helpers: Sequence[Coroutine[Any, Any, None]], work: Coroutine[Any, Any, None]) -> None:
+    """Runs `helpers` for as long as `work` takes. What any raises comes out, and ends all."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            helping = tasks.create_task(helper)
+            helping = [tasks.create_task(helper) for helper in helpers]
             await work
-            helping.cancel()
+            for each in helping:
+                each.cancel()
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None

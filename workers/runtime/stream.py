@@ -21,6 +21,7 @@ import msgspec
 from schemas.errors import LeaseLostError, UnavailableError
 from workers.runtime.backoff import backoff_s
 from workers.runtime.clock import Clock
+from workers.runtime.leaks import not_the_agents
 from workers.runtime.positions import Position
 from workers.runtime.sink import Sink
 from workers.runtime.state import State
@@ -109,6 +110,8 @@ class Stream(Generic[T]):
         """What the agent was given and is not done with."""
         self.failure: LeaseLostError | None = None
         """Why nothing more can be committed, once that is so."""
+        self.busy_since_ms: int | None = clock.now_ms()
+        """Since when the agent has not asked for an event; None while it waits for one."""
         self._feed = feed
         self._state = state
         self._commit = commit
@@ -196,6 +199,14 @@ class Stream(Generic[T]):
                 self._due_ms = None
 
     async def _next(self, most: int, within_ms: int) -> list[T]:
+        self.busy_since_ms = None
+        try:
+            with not_the_agents():
+                return await self._handed_out(most, within_ms)
+        finally:
+            self.busy_since_ms = self._clock.now_ms()
+
+    async def _handed_out(self, most: int, within_ms: int) -> list[T]:
         if self.failure is not None:
             raise self.failure
         await self.done()

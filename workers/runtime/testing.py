@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from workers.runtime.agents import Agent
 from workers.runtime.clock import ManualClock
+from workers.runtime.leaks import note_tasks
 from workers.runtime.positions import Position
 from workers.runtime.run import AgentRun, Retries
 from workers.runtime.state import State
@@ -73,6 +74,7 @@ class TestContext(Generic[T]):
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        note_tasks()
         self._task = asyncio.create_task(self._run.run(), name=self._agent.name)
         try:
             await self._feed.settled(self._task)

@@ -14,6 +14,7 @@ from schemas.leases import Lease, lease_key
 from workers.runtime.agents import Agent, Timer
 from workers.runtime.health import WELL
 from workers.runtime.keeper import Keeper
+from workers.runtime.leaks import note_tasks
 from workers.runtime.lease_table import LeaseTable
 from workers.runtime.positions import readable
 from workers.runtime.shard import Services, ShardWork
@@ -90,6 +91,7 @@ class Worker:
 
     def start(self) -> None:
         """Begins as tasks of the supervisor. Needs nothing to be up: what is down is tried again."""
+        note_tasks()
         self._supervisor.start("renewing leases", self._keep_renewing)
         self._supervisor.start(LOOKING, self._keep_looking)
         for timer in self._timers:

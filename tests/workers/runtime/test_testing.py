@@ -234,6 +234,28 @@ async def test_an_agent_that_never_reads_its_stream_says_so(agents: Agents) -> N
             pass
 
 
+async def test_an_agent_that_leaves_tasks_behind_is_told_of_them(
+    agents: Agents, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    @agents.agent(words)
+    async def leaking(stream: Stream[Said]) -> None:
+        async for _, what in stream:
+            left.append(asyncio.create_task(forever(), name=what))
+            await asyncio.create_task(asyncio.sleep(0))
+
+    async with test_context(leaking) as context:
+        await context.put(said(0, "lost"))
+
+    assert [(task.get_name(), task.cancelled()) for task in left] == [("lost", True)]
+    assert caplog.text.count("leaking left a task behind, which is cancelled") == 1
+    assert "name='lost'" in caplog.text
+
+
 async def test_what_the_agent_does_at_the_end_of_its_stream_is_kept(agents: Agents) -> None:
     @agents.agent(words)
     async def last(stream: Stream[Said], out: Sink[str]) -> None:

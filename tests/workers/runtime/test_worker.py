@@ -201,6 +201,50 @@ async def test_an_agent_that_raises_at_start_says_so_and_others_go_on(
     assert workers.s3.objects == {}
 
 
+async def test_an_agent_that_never_asks_for_an_event_is_said_to_hang(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    agents, hanging = Agents(), asyncio.Event()
+
+    @agents.agent(numbers)
+    async def deaf(stream: Stream[Numbered]) -> None:
+        await hanging.wait()
+
+    async with crowd(InMemoryKinesis(), agents=agents, stall_ms=20, stop_timeout_ms=50):
+        await heard(caplog, "deaf has asked for nothing for 20 ms, with no event in hand")
+
+
+async def test_an_agent_that_does_not_finish_with_an_event_is_said_to_hang(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    agents, hanging = Agents(), asyncio.Event()
+
+    @agents.agent(numbers)
+    async def slow(stream: Stream[Numbered]) -> None:
+        async for _ in stream:
+            await hanging.wait()
+
+    async with crowd(InMemoryKinesis(), agents=agents, stall_ms=20, stop_timeout_ms=50) as workers:
+        await workers.send("key")
+        await heard(caplog, "slow has asked for nothing for 20 ms, with 1 events of shardId-000000000000")
+
+
+async def test_an_agent_that_waits_for_events_is_not_said_to_hang(caplog: pytest.LogCaptureFixture) -> None:
+    async with crowd(InMemoryKinesis(), stall_ms=1) as workers:
+        await workers.send("key")
+        await workers.until(lambda: workers.counts() == workers.sent)
+        await asyncio.sleep(0.05)
+
+    assert "has asked for nothing" not in caplog.text
+
+
+async def heard(caplog: pytest.LogCaptureFixture, text: str) -> None:
+    """Returns once it is in the log."""
+    async with asyncio.timeout(10):
+        while text not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_what_an_agent_sends_goes_out_before_the_commit() -> None:
     agents, sent = Agents(), list[tuple[list[Any], int]]()
 
