@@ -1,5 +1,6 @@
 """AWS clients of the suite's stand-in, and a stream and a table of each test's own."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -15,6 +16,8 @@ from tests.lambdas.cloud import Cloud, created
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
 COMMAND_VARIABLES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 SHARDS = 2
+MANY_SHARDS = 8
+FAILOVER_S = 2.0
 
 
 @pytest.fixture
@@ -74,6 +77,38 @@ async def bucket(s3: Any) -> str:
     name = f"failed-{uuid4()}"
     await s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+async def shards(kinesis: Any) -> str:
+    """The name of a stream with eight shards."""
+    name = f"events-{uuid4()}"
+    await kinesis.create_stream(StreamName=name, ShardCount=MANY_SHARDS)
+    return name
+
+
+@pytest.fixture
+def worker_environment(
+    ministack: str, valkey: str, shards: str, leases_table: str, state_table: str, bucket: str
+) -> dict[str, str]:
+    """Of a worker process on `shards` that takes over within seconds."""
+    return {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": ministack,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "EVENT_STREAM": shards,
+        "UPDATE_STREAM": "updates",
+        "TOUCH_STREAM": "touches",
+        "MATCHES_TABLE": "matches",
+        "LEASES_TABLE": leases_table,
+        "STATE_TABLE": state_table,
+        "FAILED_EVENTS_BUCKET": bucket,
+        "WORKER_FAILOVER_MS": str(round(FAILOVER_S * 1000)),
+        "WORKER_POLL_INTERVAL_MS": "250",
+        "WORKER_COMMIT_INTERVAL_MS": "100",
+        "REDIS_URL": valkey,
+    }
 
 
 def _client(service: str, endpoint_url: str) -> AbstractAsyncContextManager[Any]:

@@ -1,72 +1,25 @@
 """Worker processes on MiniStack, killed at random under load: nothing lost, nothing counted twice."""
 
 import asyncio
-import os
 import random
-import re
-import sys
-from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
 
 from schemas.leases import entry_from_row, lease_from_row
+from tests.workers.conftest import FAILOVER_S, MANY_SHARDS
 from tests.workers.counting import Numbered, Seen, encode
+from tests.workers.fleet import Fleet, decimate, mustered
 
-ROOT = Path(__file__).parents[2]
-SHARDS = 8
-WORKERS = 3
 KEYS = [f"key-{number}" for number in range(64)]
-FAILOVER_S = 2.0
-KILL_EVERY_S = 2.0
 PUT_EVERY_S = 0.02
 LOOK_EVERY_S = 0.1
 CALM_S = 60
-COMMIT = re.compile(r"(\S+): commit (\d+) under (\S+)")
-
-
-class Fleet:
-    """Worker processes, each writing what it says to a file of its own."""
-
-    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
-        self.processes: list[Process] = []
-        self._environment = environment
-        self._logs = logs
-        self._started = 0
-
-    async def start(self) -> None:
-        self._started += 1
-        with (self._logs / f"{self._started}.log").open("wb") as output:
-            self.processes.append(
-                await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "tests.workers.counting"),
-                    cwd=ROOT,
-                    env=self._environment,
-                    stdout=output,
-                    stderr=output,
-                )
-            )
-
-    async def kill(self, process: Process) -> None:
-        self.processes.remove(process)
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-    def commits(self) -> dict[str, list[tuple[int, str]]]:
-        """What the workers say they committed: epoch and token, by lease, in order of the epochs."""
-        found: dict[str, list[tuple[int, str]]] = {}
-        for path in self._logs.iterdir():
-            for key, epoch, token in COMMIT.findall(path.read_text()):
-                found.setdefault(key, []).append((int(epoch), token))
-        return {key: sorted(commits) for key, commits in found.items()}
 
 
 class Books:
@@ -140,58 +93,25 @@ def books(dynamodb: Any, leases_table: str, state_table: str) -> Books:
 
 
 @pytest.fixture
-async def shards(kinesis: Any) -> str:
-    """The name of a stream with eight shards."""
-    name = f"events-{uuid4()}"
-    await kinesis.create_stream(StreamName=name, ShardCount=SHARDS)
-    return name
-
-
-@pytest.fixture
-async def fleet(
-    tmp_path: Path, ministack: str, shards: str, leases_table: str, state_table: str, bucket: str
-) -> AsyncIterator[Fleet]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "AWS_ENDPOINT_URL": ministack,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "EVENT_STREAM": shards,
-        "UPDATE_STREAM": "updates",
-        "TOUCH_STREAM": "touches",
-        "MATCHES_TABLE": "matches",
-        "LEASES_TABLE": leases_table,
-        "STATE_TABLE": state_table,
-        "FAILED_EVENTS_BUCKET": bucket,
-        "WORKER_FAILOVER_MS": str(round(FAILOVER_S * 1000)),
-        "WORKER_POLL_INTERVAL_MS": "250",
-        "WORKER_COMMIT_INTERVAL_MS": "100",
-    }
-    fleet = Fleet(environment, tmp_path)
-    yield fleet
-    for process in list(fleet.processes):
-        await fleet.kill(process)
+async def fleet(tmp_path: Path, worker_environment: dict[str, str]) -> AsyncIterator[Fleet]:
+    async with mustered(Fleet(worker_environment, tmp_path)) as fleet:
+        yield fleet
 
 
 async def ordeal(fleet: Fleet, books: Books, kinesis: Any, stream: str, *, kills: int) -> None:
     """Load and kills, then calm, until all is counted."""
     chance = random.Random(kills)
-    for _ in range(WORKERS):
-        await fleet.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(books.send(kinesis, stream, chance))
         tasks.create_task(books.watch())
-        for _ in range(kills):
-            await asyncio.sleep(KILL_EVERY_S)
-            await fleet.kill(chance.choice(fleet.processes))
-            await fleet.start()
+        await decimate(fleet, chance, kills=kills)
         books.over = True
     await books.until_counted()
 
 
 async def assert_whole(fleet: Fleet, books: Books) -> None:
     assert await books.counted("astray", int) == {}
-    assert len(fleet.commits()) == SHARDS
+    assert len(fleet.commits()) == MANY_SHARDS
     for commits in fleet.commits().values():
         epochs = [epoch for epoch, _ in commits]
         turns = [token for token, _ in groupby(token for _, token in commits)]
