@@ -58,11 +58,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         work = COMMANDS[chosen.command](chosen, environment)
+        return work() if callable(work) else asyncio.run(work)
     except SettingsError as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2
-    try:
-        return work() if callable(work) else asyncio.run(work)
     except (UnavailableError, *AWS_ERRORS) as error:
         print(f"workers: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
