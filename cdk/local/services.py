@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import httpx
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from cdk.local.supervisor import Part
 
 AWS_SERVICES = "kinesis,dynamodb,s3,sqs"
 ANSWER_TIMEOUT_S = 1.0
+ROOT = str(Path(__file__).parents[2])
 
 
 def valkey(plan: Plan) -> Part:
@@ -40,7 +42,7 @@ def ministack(plan: Plan, client: httpx.AsyncClient, *, recover: Callable[[], Aw
     return Part(
         name="ministack",
         command=(sys.executable, "-m", "cdk.local.ministack"),
-        environment=plan.environments.base | _ministack_variables(plan),
+        environment=plan.environments.base | _ministack_variables(plan) | {"PYTHONPATH": ROOT},
         directory=plan.directories.temporary,
         ready=lambda: answers(client, f"{plan.addresses.aws_url}/_ministack/ready"),
         recover=recover,

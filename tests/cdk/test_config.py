@@ -5,8 +5,8 @@ def test_every_table_and_stream_has_a_name_of_its_own() -> None:
     tables = [table.name for table in LOCAL.tables]
     streams = [stream.name for stream in LOCAL.streams]
 
-    assert len(set(tables)) == 5
-    assert len(set(streams)) == 2
+    assert len(set(tables)) == len(tables) == 6
+    assert len(set(streams)) == len(streams) == 3
 
 
 def test_tables_are_keyed_as_their_items_are() -> None:
@@ -18,9 +18,10 @@ def test_tables_are_keyed_as_their_items_are() -> None:
     assert config.leases.key == ("lease_key", None)
 
 
-def test_events_alone_expire() -> None:
+def test_events_and_what_is_known_of_them_alone_expire() -> None:
     assert {table.name: table.expires_at for table in Config().tables if table.expires_at} == {
-        Config().events.name: "expires_at"
+        Config().events.name: "expires_at",
+        Config().matches.name: "expires_at",
     }
 
 

@@ -77,8 +77,8 @@ def test_enhanced_fan_out_consumer_as_an_option(synthesise: Synthesis) -> None:
     test_functions.test_a_function_may_read_by_a_consumer_of_its_own(synthesise)
 
 
-def test_two_streams(assembly: Assembly) -> None:
-    test_streams.test_there_are_two_streams_encrypted(assembly)
+def test_two_streams_and_one_of_ours(assembly: Assembly) -> None:
+    test_streams.test_there_are_three_streams_encrypted(assembly)
 
 
 def test_durable_store_for_core_data_with_redis_as_cache_only(assembly: Assembly) -> None:

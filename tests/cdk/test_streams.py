@@ -5,10 +5,10 @@ from tests.cdk.templates import Assembly
 STREAM = "AWS::Kinesis::Stream"
 
 
-def test_there_are_two_streams_encrypted(assembly: Assembly) -> None:
+def test_there_are_three_streams_encrypted(assembly: Assembly) -> None:
     streams = assembly.all(STREAM)
 
-    assert len(streams) == 2
+    assert len(streams) == 3
     assert all(each["StreamEncryption"]["EncryptionType"] == "KMS" for each in streams)
 
 
