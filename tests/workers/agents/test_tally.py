@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.errors import UnavailableError
 from schemas.events import Event, encode_event
 from schemas.frames import encode_frame
 from schemas.invalidations import MinutePublished
@@ -16,8 +17,11 @@ from schemas.minutes import MINUTE_MS, Minute, minute_of
 from tests.factories import NOW_MS, click, conversion, core_data, view
 from tests.kinesis import InMemoryKinesis
 from tests.workers.crowd import crowd
+from workers.agents.app import events
 from workers.agents.tally import LATENESS_MS, counted, tally
 from workers.runtime.agents import Agents
+from workers.runtime.stream import Stream
+from workers.runtime.table import Table
 from workers.runtime.testing import test_context
 
 MINUTE = minute_of(NOW_MS)
@@ -49,8 +53,11 @@ class Board:
 
     def __init__(self) -> None:
         self.parts: dict[tuple[str, int, str], Minute] = {}
+        self.is_down = False
 
     async def __call__(self, results: Sequence[MinutePublished], /) -> None:
+        if self.is_down:
+            raise UnavailableError("down")
         for each in results:
             key = (each.program_id, each.start_ms, each.part)
             if each.minute.events > self.parts.get(key, Minute()).events:
@@ -151,7 +158,7 @@ def test_where_shards_were_merged_the_other_part_stays_as_it_is() -> None:
 
 async def test_a_split_and_a_merge_lose_no_event_and_count_none_twice() -> None:
     chance, board = random.Random(5), Board()
-    events = [
+    tracked = [
         view(visitor=f"visitor-{chance.randrange(30)}", received_at_ms=NOW_MS + number % 2 * MINUTE_MS)
         for number in range(300)
     ]
@@ -159,26 +166,48 @@ async def test_a_split_and_a_merge_lose_no_event_and_count_none_twice() -> None:
     async with crowd(kinesis, workers=0, agents=only_tally(), idle_ms=NEVER_MS) as workers:
         workers.outlets["minutes"] = board
         await workers.hire()
-        for number, event in enumerate(events):
+        for number, event in enumerate(tracked):
             await send(kinesis, event)
             if number == 100:
                 kinesis.split(kinesis.open_shard_ids[0])
                 await until_counted(board, 50)
             if number == 200:
                 kinesis.merge(*kinesis.open_shard_ids[-2:])
-        await until_counted(board, len(events))
+        await until_counted(board, len(tracked))
 
     counts = {key: (each.views, each.events) for key, each in board.minutes.items()}
-    assert counts == {key: (each.views, each.events) for key, each in expected(events).items()}
+    assert counts == {key: (each.views, each.events) for key, each in expected(tracked).items()}
+
+
+async def test_while_redis_is_down_others_go_on_and_nothing_is_lost() -> None:
+    agents, board, kinesis = only_tally(), Board(), InMemoryKinesis(shards=2)
+
+    @agents.agent(events)
+    async def other(stream: Stream[Event], seen: Table[str, int]) -> None:
+        async for event in stream:
+            seen[event.key] += 1
+
+    async with crowd(kinesis, workers=0, agents=agents, idle_ms=NEVER_MS) as workers:
+        workers.outlets["minutes"], board.is_down = board, True
+        await workers.hire()
+        for number in range(20):
+            await send(kinesis, view(visitor=f"visitor-{number}"))
+        await workers.until(lambda: sum(workers.table("seen", int).values()) == 20)
+        assert board.parts == {}
+
+        board.is_down = False
+        await until_counted(board, 20)
+
+    assert board.minutes == {("212313", MINUTE): Minute(views=20, visitors=20)}
 
 
 @settings(max_examples=40)
-@given(events=EVENTS, seed=st.integers(0, 9), kills=st.lists(st.integers(0, 39), max_size=3))
+@given(tracked=EVENTS, seed=st.integers(0, 9), kills=st.lists(st.integers(0, 39), max_size=3))
 def test_any_shards_kills_and_resends_give_the_same_minutes(
-    events: list[Event], seed: int, kills: list[int]
+    tracked: list[Event], seed: int, kills: list[int]
 ) -> None:
     chance = random.Random(seed)
-    sent = [chance.choice(events[: number + 1]) for number in range(len(events))] + events
+    sent = [chance.choice(tracked[: number + 1]) for number in range(len(tracked))] + tracked
 
     board = asyncio.run(tallied(sent, kills=kills, shards=1 + seed % 4))
 
