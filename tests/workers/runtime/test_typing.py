@@ -71,3 +71,26 @@ async def tally(stream: Stream[Event], totals: Table[str, int], out: Sink[str]) 
 
     assert len([line for line in said if ": error: " in line]) >= 5
     assert "Stream[str]" in said[0]
+
+
+@pytest.mark.timeout(300)
+def test_a_re_keyed_stream_is_as_typed_as_the_first(cache: Path) -> None:
+    said = mypy(
+        """
+from workers.agents.app import touches
+from workers.runtime.stream import Keyed
+
+@agents.agent(touches)
+async def matcher(stream: Stream[Keyed[Event]]) -> None:
+    async for keyed in stream:
+        reveal_type(keyed.event)
+
+async def rekey(stream: Stream[Event], touches: Sink[Keyed[Event]]) -> None:
+    await stream.group_by(lambda event: [event.key, 1], touches)
+""",
+        cache,
+    )
+
+    event, wrong = said
+    assert f"Revealed type is {EVENT}" in event
+    assert 'List item 1 has incompatible type "int"; expected "str"' in wrong
