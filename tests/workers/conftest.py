@@ -98,7 +98,7 @@ def worker_environment(
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "EVENT_STREAM": shards,
-        "UPDATE_STREAM": "updates",
+        "UPDATE_STREAM": f"updates-{uuid4()}",
         "TOUCH_STREAM": "touches",
         "MATCHES_TABLE": "matches",
         "LEASES_TABLE": leases_table,

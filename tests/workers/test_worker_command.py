@@ -17,12 +17,18 @@ from cdk.local.ports import free_ports
 from schemas.events import encode_event
 from schemas.frames import encode_frame
 from schemas.leases import Lease, lease_from_row
-from tests.factories import NOW_MS, core_data, view
+from schemas.matches import match_from_item
+from schemas.minutes import minute_of
+from schemas.redis import minute_key, read_minute
+from tests.factories import NOW_MS, click, conversion, core_data, view
 from tests.workers.fleet import ROOT
 from workers.__main__ import main
+from workers.outlets import redis_client
+from workers.runtime.clock import WallClock
 from workers.runtime.health import WELL
 
 TIMEOUT_S = 40.0
+LOOK_EVERY_S = 0.05
 EVENTS = 50
 AGENT = """
 from schemas.events import Event
@@ -112,6 +118,34 @@ async def test_a_worker_that_is_told_to_stop_commits_and_lets_go(
 
     assert sorted(said) == sorted(expected)
     assert all(each.owner is None for each in await leases(dynamodb, worker_environment["LEASES_TABLE"]))
+
+
+async def test_all_agents_of_the_system_run_in_one_worker(
+    worker_environment: dict[str, str],
+    kinesis: Any,
+    dynamodb: Any,
+    shards: str,
+    stream: str,
+    matches_table: str,
+) -> None:
+    environment = worker_environment | {"TOUCH_STREAM": stream, "MATCHES_TABLE": matches_table}
+    now_ms = WallClock().now_ms()
+    clicked = click(visitor="v", click_id="c", received_at_ms=now_ms)
+    bought = conversion(click_id="c", received_at_ms=now_ms)
+    await kinesis.create_stream(StreamName=environment["UPDATE_STREAM"], ShardCount=1)
+    for event in (clicked, bought):
+        record = {"Data": encode_frame([encode_event(event)]), "PartitionKey": event.key}
+        await kinesis.put_records(StreamName=shards, Records=[record])
+
+    async with worker(environment), redis_client(environment["REDIS_URL"]) as redis:
+        while not (found := (await dynamodb.scan(TableName=matches_table))["Items"]):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
+        while not (fields := await redis.hgetall(minute_key(minute_of(now_ms)))):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
+        minutes: dict[Any, Any] = fields
+
+    assert [match_from_item(item).click for item in found] == [clicked.message_id]
+    assert {read_minute(*each)[0] for each in minutes.items()} >= {"212313"}
 
 
 async def test_a_worker_says_whether_it_is_well(worker_environment: dict[str, str], agent: str) -> None:
