@@ -108,6 +108,7 @@ def worker_environment(
         "WORKER_POLL_INTERVAL_MS": "250",
         "WORKER_COMMIT_INTERVAL_MS": "100",
         "REDIS_URL": valkey,
+        "REDIS_CHANNEL": f"workers-{uuid4()}",
     }
 
 
