@@ -76,7 +76,7 @@ bootstrap: $(INSTALLED) $(CDK) ## prepare an account and region for CDK, once
 
 destroy: $(INSTALLED) $(CDK) ## take the system off AWS; its data stays
 	@$(WITH_NODE) $(CDK) destroy '*-monitoring' '*-services' '*-functions' '*-cache' '*-network' $(ARGS)
-	@echo 'The stack of data is still there. README, "On AWS", says how to remove it.'
+	@echo 'The stack of data is still there. docs/aws.md says how to remove it.'
 
 check: $(INSTALLED) ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
