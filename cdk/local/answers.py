@@ -15,7 +15,7 @@ DETAIL_MAX_CHARS = 200
 
 class Failure(Struct, frozen=True):
     """An event that was not acknowledged, by its place in the request. Sending it again is of use only
-    if it is not `final`."""
+    if it is not `final`. The reason of an answer that is not a tracker's is empty."""
 
     index: int
     reason: str
@@ -50,9 +50,8 @@ def failures(status: int, body: bytes, events: int) -> Sequence[Failure]:
             Failure(error.index, error.reason, error.detail, error.reason not in TEMPORARY_REASONS)
             for error in answer.errors
         ]
-    reason = f"{status} {answer.reason}".strip()
     final = status < 500 and status not in TEMPORARY
-    return [Failure(index, reason, answer.detail, final) for index in range(events)]
+    return [Failure(index, answer.reason, answer.detail, final) for index in range(events)]
 
 
 def _decoded(body: bytes) -> _Answer:

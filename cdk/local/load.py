@@ -134,7 +134,9 @@ def _left(response: httpx.Response, samples: Delivery) -> Delivery:
     failed = failures(response.status_code, response.content, len(samples))
     for failure in failed:
         if failure.final:
-            raise DemoError(f"{response.request.url} refused an event: {failure.reason}: {failure.detail}")
+            raise DemoError(
+                f"{response.request.url} answered {response.status_code} {failure.reason}: {failure.detail}"
+            )
     return [samples[failure.index] for failure in failed]
 
 

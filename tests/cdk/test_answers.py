@@ -23,7 +23,7 @@ def test_of_a_batch_each_item_has_its_own_fate(status: int) -> None:
 
 def test_a_problem_is_that_of_every_event() -> None:
     assert failures(503, PROBLEM, 2) == [
-        Failure(index, "503 draining", "stopping", final=False) for index in range(2)
+        Failure(index, "draining", "stopping", final=False) for index in range(2)
     ]
 
 
@@ -41,4 +41,4 @@ def test_a_problem_is_that_of_every_event() -> None:
     ],
 )
 def test_an_answer_that_is_not_the_trackers_goes_by_its_status(status: int, final: bool) -> None:
-    assert failures(status, b"<html>", 2)[1] == Failure(1, str(status), "<html>", final=final)
+    assert failures(status, b"<html>", 2)[1] == Failure(1, "", "<html>", final=final)

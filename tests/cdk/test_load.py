@@ -123,5 +123,5 @@ async def test_a_refusal_ends_the_demo(answer: httpx.Response) -> None:
     samples = make_samples(CHECKSUMS, 2, seed=1)
 
     async with make_client(lambda request: answer) as client:
-        with pytest.raises(DemoError, match=r"malformed|401: no token"):
+        with pytest.raises(DemoError, match=r"200 malformed: full|401 : no token"):
             await client.send_all([samples])

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
 from secrets import token_urlsafe
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from cdk.local.answers import Failure, failures
 from cdk.local.audit import Entry
-from cdk.local.load import JSON, Delivery, Sample, make_samples
+from cdk.local.load import JSON, Delivery, make_samples
 
 EVENTS_PER_S = 200
 BATCH_SIZES = (1, 1, 10)
@@ -143,13 +144,15 @@ class Load:
     async def _try(self, session: ClientSession, tracker: str, samples: Delivery) -> Delivery:
         phase, started_s = self.phase, time.monotonic()
         try:
-            status, answer = await self._request(session, tracker, samples)
+            status, body = await self._request(session, tracker, samples)
         except (ClientError, TimeoutError, OSError) as error:
             left, outcome = samples, _kind(error)
         else:
-            left, outcome = _left(samples, status, answer), _outcome(status, answer)
+            failed = failures(status, body, len(samples))
+            left, outcome = [samples[each.index] for each in failed], _outcome(status, failed)
             if len(samples) == 1 and not left:
-                self._hear(Heard(tracker, samples[0].event.program_id, answer["programName"], started_s))
+                name = msgspec.json.decode(body)["programName"]
+                self._hear(Heard(tracker, samples[0].event.program_id, name, started_s))
         met = self.phase if phase == "before" else phase
         self.attempts.append(Attempt(met, started_s, time.monotonic() - started_s, outcome))
         kept = {sample.entry for sample in left}
@@ -160,7 +163,7 @@ class Load:
         """Random, so that no compression makes it smaller."""
         return {"referrer": token_urlsafe(self._referrer_bytes)} if self._referrer_bytes else {}
 
-    async def _request(self, session: ClientSession, tracker: str, samples: Delivery) -> tuple[int, Any]:
+    async def _request(self, session: ClientSession, tracker: str, samples: Delivery) -> tuple[int, bytes]:
         events = [msgspec.to_builtins(sample.event) | self._referrer() for sample in samples]
         if len(events) == 1:
             program_id = events[0].pop("programId")
@@ -168,7 +171,7 @@ class Load:
         else:
             request = session.post(f"{tracker}/events", data=msgspec.json.encode(events), headers=JSON)
         async with request as response:
-            return response.status, msgspec.json.decode(await response.read())
+            return response.status, await response.read()
 
 
 def _waits_s() -> Iterator[float]:
@@ -178,15 +181,8 @@ def _waits_s() -> Iterator[float]:
         wait_s = min(wait_s * 2, RESEND_MOST_S)
 
 
-def _left(samples: Delivery, status: int, answer: Any) -> list[Sample]:
-    if "errors" in answer:
-        return [samples[error["index"]] for error in answer["errors"]]
-    return [] if status == 200 else list(samples)
-
-
-def _outcome(status: int, answer: Any) -> str:
-    errors = answer.get("errors") or ([answer] if status != 200 else [])
-    return f"{status} {errors[0]['reason']}" if errors else OK
+def _outcome(status: int, failed: Sequence[Failure]) -> str:
+    return f"{status} {failed[0].reason}" if failed else OK
 
 
 def _kind(error: Exception) -> str:

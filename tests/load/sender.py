@@ -140,7 +140,7 @@ class Sender:
             return numbers
         failed = failures(status, body, len(numbers))
         for failure in failed:
-            self._tally.fail(failure.reason)
+            self._tally.fail(f"{status} {failure.reason}".rstrip())
         refused = [numbers[failure.index] for failure in failed if failure.final]
         self._tally.acknowledged += len(numbers) - len(failed)
         self._tally.refused += len(refused)
