@@ -24,6 +24,7 @@ TrackerError                        500  internal_error
 │   ├── NotAcknowledgedError        503  not_acknowledged
 │   ├── UpdateStreamUnavailableError  503  update_stream_unavailable
 │   ├── DrainingError               503  draining
+│   ├── TooManyWatchersError        503  too_many_watchers
 │   └── LeaseLostError              503  lease_lost
 ├── PoisonError                     500  poison                  (no retry can ever apply it)
 │   ├── FrameError                  500  bad_frame
@@ -206,6 +207,12 @@ class DrainingError(UnavailableError):
     """This task is stopping and takes nothing new."""
 
     reason = "draining"
+
+
+class TooManyWatchersError(UnavailableError):
+    """As many read the live stream of this task as may."""
+
+    reason = "too_many_watchers"
 
 
 class LeaseLostError(UnavailableError):

@@ -2,6 +2,7 @@
 
 Each is one JSON object. Redis itself puts the channel's `sequence` number in front while it
 publishes (see schemas/redis.py), so a subscriber that sees a gap knows that it missed something.
+Only what tasks say of themselves has none: the next one says all of it again.
 """
 
 import msgspec
@@ -53,7 +54,21 @@ class MinutePublished(
     sequence: int = 0
 
 
-Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished | MinutePublished
+class TaskReported(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="task"):
+    """How a tracker task is. Published on the channel of tasks, now and then and after each change.
+
+    `applied` is the sequence number, on the channel of invalidations, of the last one that the task has
+    applied: it has every one before. `staleness_ms` is 0 while its core data is fresh.
+    """
+
+    task: str
+    applied: Count
+    staleness_ms: Count = 0
+    buffered_bytes: Count = 0
+    sequence: int = 0
+
+
+Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished | MinutePublished | TaskReported
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Invalidation] = msgspec.json.Decoder(Invalidation)

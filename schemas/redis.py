@@ -9,6 +9,7 @@
     REDIS_CHANNEL             program and purge invalidations
     REDIS_CHANNEL:totals      totals
     REDIS_CHANNEL:minutes     minutes
+    REDIS_CHANNEL:tasks       how each tracker task is; never stored
 
 Redis is a cache: all of it may vanish and is rebuilt from DynamoDB. And it may come back older than
 it was, when a replica that lags takes over. So a record expires: RECORD_TTL_S after such an event
@@ -126,6 +127,11 @@ def minute_key(start_ms: int) -> str:
 def minutes_channel(channel: str) -> str:
     """The channel of minutes, beside the channel of invalidations."""
     return f"{channel}:minutes"
+
+
+def tasks_channel(channel: str) -> str:
+    """The channel of what tracker tasks say of themselves, beside the channel of invalidations."""
+    return f"{channel}:tasks"
 
 
 def sequence_key(channel: str) -> str:

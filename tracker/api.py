@@ -16,6 +16,7 @@ from schemas.errors import (
     ProgramNotFoundError,
     RateLimitedError,
     SignatureError,
+    TooManyWatchersError,
     UnsupportedMediaTypeError,
     UpdateStreamUnavailableError,
 )
@@ -28,6 +29,7 @@ from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
 from tracker.routes.click import ClickRequest
 from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
 from tracker.routes.health import HealthAnswer
+from tracker.routes.live import StreamQuery
 from tracker.routes.postback import PostbackAnswer, PostbackRequest
 from tracker.routes.programs import ChangeQuery, KeyAnswer, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
 from tracker.routes.stored import EventQuery, EventsAnswer, EventsQuery, StoredEventAnswer
@@ -419,6 +421,21 @@ OPERATIONS = (
             errors=(DrainingError,),
         )
         for path in ("ready", "check")
+    ),
+    Operation(
+        name="getLiveStream",
+        method="GET",
+        path="/live/stream",
+        summary="What this task knows, and each change of it, as server-sent events: docs/live-updates.md",
+        query=StreamQuery(once=True),
+        answers={
+            200: Answer(
+                meaning="without `once`, until the client leaves or the task stops",
+                example="event: snapshot",
+                media_type="text/event-stream",
+            )
+        },
+        errors=(TooManyWatchersError, DrainingError),
     ),
     Operation(
         name="getOpenapi",

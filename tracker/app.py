@@ -34,6 +34,7 @@ from tracker.routes.click import click
 from tracker.routes.document import document
 from tracker.routes.events import events
 from tracker.routes.health import health
+from tracker.routes.live import live
 from tracker.routes.metrics import count_answer, metrics
 from tracker.routes.pixel import pixel
 from tracker.routes.postback import postback
@@ -74,7 +75,7 @@ def create_app(settings: TrackerSettings, *, open_services: OpenServices = open_
     app.ctx.draining = False
     app.ctx.answers = Counter()
     ways_in = (events, beacon, pixel, script, click, postback)
-    for blueprint in (*ways_in, programs, stored, cache, health, document, metrics):
+    for blueprint in (*ways_in, programs, stored, cache, health, live, document, metrics):
         app.blueprint(blueprint)
     app.error_handler.add(TrackerError, _on_tracker_error)
     app.error_handler.add(SanicException, _on_sanic_error)
@@ -117,6 +118,7 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.before_server_stop
     async def drain(app: Application) -> None:
         app.ctx.draining = True
+        app.ctx.services.live.close()
         await asyncio.sleep(settings.drain_delay_ms / 1000)
 
     @app.after_server_stop

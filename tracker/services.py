@@ -6,7 +6,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from secrets import token_bytes
+from functools import partial
+from secrets import token_bytes, token_hex
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -23,14 +24,17 @@ from tracker.catalog import Catalog
 from tracker.changes import Changes
 from tracker.core_data import DynamoDBLevel, Level, RedisLevel
 from tracker.events import EventMaker
+from tracker.follower import Follower
 from tracker.intake import Intake
 from tracker.limits import Limits
 from tracker.link import Link
+from tracker.live import Live
 from tracker.memory import Memory
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.pulse import Pulse
 from tracker.puts import direct
+from tracker.reports import Health, Reports
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventItems, StoredEvents
@@ -62,6 +66,7 @@ class Services:
     changes: Changes
     signatures: Signatures
     pulse: Pulse
+    live: Live
 
 
 @asynccontextmanager
@@ -90,7 +95,15 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         supervisor.start("intake", intake.run)
         memory = Memory(lambda: intake.buffered_bytes, limit_bytes=settings.buffer_max_bytes)
         supervisor.start("memory", memory.run)
-        supervisor.start("link", Link(redis, programs, settings).run)
+        task = token_hex(4)
+        reports = Reports(redis, partial(_health, programs, intake), settings, task=task)
+        supervisor.start("reports", reports.run)
+        supervisor.start("link", Link(redis, programs, settings, applied=reports.applied).run)
+        catalog = Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms)
+        totals = TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms)
+        follow = partial(Follower, redis, catalog, totals, settings, task=task, clock_ms=clock_ms)
+        live = Live(follow, settings, clock_ms)
+        supervisor.start("live", live.run)
         pulse = Pulse()
         supervisor.start("pulse", pulse.run)
         updates = Updates(kinesis, stream=settings.update_stream, timeout_ms=settings.ack_timeout_ms)
@@ -99,14 +112,15 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             intake=intake,
             programs=programs,
             tracking=make_tracking(programs, intake, settings, clock_ms=clock_ms),
-            catalog=Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms),
-            totals=TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms),
+            catalog=catalog,
+            totals=totals,
             stored=EventItems(
                 dynamodb, table=settings.events_table, timeout_ms=timeout_ms, clock_ms=clock_ms
             ),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
             pulse=pulse,
+            live=live,
         )
 
 
@@ -145,6 +159,10 @@ def make_tracking(
     )
     maker = EventMaker(UserAgents(remembered=settings.user_agents_max), VisitorHashes(secret))
     return CountedTracking(Tracking(programs, intake, limits, maker, clock_ms=clock_ms))
+
+
+def _health(programs: Programs, intake: Intake) -> Health:
+    return Health(staleness_ms=programs.staleness_ms, buffered_bytes=intake.buffered_bytes)
 
 
 def restart_waits_s() -> Iterator[float]:

@@ -82,3 +82,22 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     heartbeat_timeout_ms: Positive = field(name="TRACKER_HEARTBEAT_TIMEOUT_MS", default=3_000)
     apply_timeout_ms: Positive = field(name="TRACKER_APPLY_TIMEOUT_MS", default=10_000)
     """How long `?wait=true`, fill and purge wait for a change to come back."""
+
+    report_ms: Positive = field(name="TRACKER_REPORT_MS", default=1_000)
+    """How often a task says on Redis how it is, when it has not just applied a change."""
+    live_watchers_max: Positive = field(name="TRACKER_LIVE_WATCHERS_MAX", default=100)
+    """Who may read /live/stream of this task at a time."""
+    live_programs_max: Positive = field(name="TRACKER_LIVE_PROGRAMS_MAX", default=10_000)
+    """Programs that are watched. Busy ones take some 10 KB each, while somebody watches."""
+    live_interval_ms: Positive = field(name="TRACKER_LIVE_INTERVAL_MS", default=250)
+    """Between two events of the live stream: what changes meanwhile is in one."""
+    live_heartbeat_ms: Positive = field(name="TRACKER_LIVE_HEARTBEAT_MS", default=10_000)
+    """How often a live stream without news says that it is there."""
+    live_unsent_max_bytes: Annotated[int, Meta(ge=16_384)] = field(
+        name="TRACKER_LIVE_UNSENT_MAX_BYTES", default=262_144
+    )
+    """What one reader may be behind in what was written to it; the rest is not written yet."""
+    live_send_timeout_ms: Positive = field(name="TRACKER_LIVE_SEND_TIMEOUT_MS", default=10_000)
+    """A reader that takes longer for that is dropped."""
+    live_linger_ms: NotNegative = field(name="TRACKER_LIVE_LINGER_MS", default=30_000)
+    """How long after the last reader what is watched is still kept, for one that comes back."""

@@ -49,7 +49,7 @@ def as_lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
     return b"\n".join(map(msgspec.json.encode, items))
 
 
-schema = schemathesis.openapi.from_dict(the_document())
+schema = schemathesis.openapi.from_dict(the_document()).exclude(path="/live/stream")  # it never ends
 
 
 class Asked:

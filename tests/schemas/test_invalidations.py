@@ -8,6 +8,7 @@ from schemas.invalidations import (
     Invalidation,
     MinutePublished,
     ProgramInvalidated,
+    TaskReported,
     TotalsPublished,
     decode_invalidation,
     encode_invalidation,
@@ -45,6 +46,10 @@ GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
         ),
         b'{"type":"minute","programId":"212313","startMs":1760000040000,"part":"a","minute":{"views":5,'
         b'"clicks":0,"conversions":0,"invalid":0,"visitors":2}}',
+    ),
+    "task": (
+        TaskReported(task="3f2a91c0", applied=7, staleness_ms=12, buffered_bytes=4_096),
+        b'{"type":"task","task":"3f2a91c0","applied":7,"stalenessMs":12,"bufferedBytes":4096}',
     ),
     "no totals yet": (
         TotalsPublished(program_id="212313", totals=Totals()),

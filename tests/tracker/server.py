@@ -1,7 +1,7 @@
 """A tracker that serves HTTP, with core data and streams in memory."""
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -15,15 +15,18 @@ from schemas.places import Place
 from schemas.programs import Acknowledgement, Totals, Versions
 from schemas.redis import Record
 from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
-from tests.factories import VERSION, click, core_data, program, totals
+from tests.factories import NOW_MS, VERSION, click, core_data, program, totals
 from tests.tracker.documented import DocumentedClient
 from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.app import create_app
+from tracker.board import Board
 from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
+from tracker.entries import State
 from tracker.frames import SentFrames
 from tracker.intake import Intake, Lane, Offer
+from tracker.live import Live
 from tracker.openapi import MESSAGE_ID
 from tracker.programs import Programs
 from tracker.pulse import Pulse
@@ -146,6 +149,22 @@ class FakeCatalog:
         return Page([each for each in found if each], after[limit - 1] if len(after) > limit else None)
 
 
+class FakeFollower:
+    """A board that is complete: that nobody has written anything on, but the test."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.reading = False
+        self.tidied = 0
+        board.put(("state",), State(task="this", linked=True, since_ms=NOW_MS, reading=False, full=False))
+
+    def actors(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        return {}
+
+    def tidy(self) -> None:
+        self.tidied += 1
+
+
 class Tracker:
     """A tracker's ports and a client that talks to it."""
 
@@ -168,6 +187,7 @@ class Tracker:
             changes=Changes(self.programs, self.updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock),
             pulse=Pulse(),
+            live=Live(FakeFollower, settings, clock),
         )
         self.client: httpx.AsyncClient
         self.app: Sanic[Any, Any]

@@ -1,0 +1,98 @@
+"""`/live/stream` over HTTP: a stream that ends when it should, and a reader that does not read."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import msgspec
+
+from tests.tracker.server import Serve, Tracker, assert_problem
+from tests.tracker.task import eventually
+
+WAIT_S = 5
+
+
+async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
+    """Names and ids, as they come."""
+    fields: dict[str, str] = {}
+    async for line in answer.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+        elif "data" in fields:
+            yield fields["event"], fields["id"]
+            fields = {}
+
+
+async def test_it_is_an_event_stream_that_nobody_may_keep(tracker: Tracker) -> None:
+    answer = await tracker.client.get("/live/stream?once=true")
+
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.text.startswith("retry: 1000\n\nid: ")
+    data = msgspec.json.decode(answer.text.partition("data: ")[2])
+    assert [each["task"] for each in data["state"]] == ["this"]
+
+
+async def test_who_comes_back_with_the_last_id_is_given_no_second_snapshot(tracker: Tracker) -> None:
+    first = await tracker.client.get("/live/stream?once=true")
+    last_id = first.text.partition("id: ")[2].partition("\n")[0]
+
+    again = await tracker.client.get("/live/stream?once=true", headers={"last-event-id": last_id})
+
+    assert again.text == "retry: 1000\n\n"
+
+
+async def test_who_leaves_is_not_watching_any_more(tracker: Tracker) -> None:
+    live = tracker.services.live
+    async with tracker.client.stream("GET", "/live/stream") as answer:
+        async with asyncio.timeout(WAIT_S):
+            assert (await anext(events(answer)))[0] == "snapshot"
+        assert live.watchers == 1
+
+    await eventually(lambda: _is(live.watchers == 0))
+
+
+async def test_one_more_than_may_watch_is_told_to_come_again(serve: Serve) -> None:
+    async with serve(live_watchers_max=1) as tracker, tracker.client.stream("GET", "/live/stream") as first:
+        assert first.status_code == 200
+
+        refused = await tracker.client.get("/live/stream?once=true")
+
+        assert_problem(refused, 503, "too_many_watchers")
+        assert refused.headers["retry-after"] == "1"
+
+
+async def test_a_stopping_task_ends_the_stream_and_refuses_new_ones(tracker: Tracker) -> None:
+    async with tracker.client.stream("GET", "/live/stream") as answer:
+        names = events(answer)
+        await anext(names)
+
+        tracker.services.live.close()
+
+        async with asyncio.timeout(WAIT_S):
+            assert [each async for each in names] == []
+    assert_problem(await tracker.client.get("/live/stream?once=true"), 503, "draining")
+
+
+async def test_a_reader_that_does_not_read_is_dropped(serve: Serve) -> None:
+    async with serve(live_send_timeout_ms=100, live_interval_ms=1) as tracker:
+        board = tracker.services.live._board
+        for number in range(200):
+            board.put(("programs", str(number)), "x" * 100_000)
+        tracker.services.live._show()
+        with socket.create_connection((tracker.client.base_url.host, tracker.client.base_url.port)) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            deaf.sendall(b"GET /live/stream HTTP/1.1\r\nhost: x\r\n\r\n")
+
+            await eventually(lambda: _is(tracker.services.live.watchers == 1))
+            await eventually(lambda: _is(tracker.services.live.watchers == 0))
+
+
+async def test_a_query_that_cannot_be_read_is_refused(tracker: Tracker) -> None:
+    assert_problem(await tracker.client.get("/live/stream?once=maybe"), 400, "malformed")
+
+
+async def _is(condition: bool) -> bool:
+    return condition
