@@ -60,8 +60,8 @@ sabotage: $(INSTALLED) ## take each promise's mechanism out of a copy, and see t
 coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothing to their first answer
 	@$(BIN)/python -m pytest -q -s -m bench tests/lambdas/test_coldstart.py
 
-bench: $(INSTALLED) ## measure the tracker against a bare route and the naive way (ARGS="--rounds 3")
-	@$(BIN)/python -m tests.bench tracker $(ARGS)
+bench: $(INSTALLED) ## measure the tracker against a bare route and the naive way (ARGS="--quick")
+	@$(BIN)/python -m tests.bench all $(ARGS)
 
 synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
 	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
-from socket import AF_INET, AF_INET6, inet_pton
+from socket import AF_INET, AF_INET6, inet_ntoa, inet_pton
 
 Address = IPv4Address | IPv6Address
 
@@ -36,6 +36,11 @@ def read_address(text: str) -> Address | None:
         return _parsed(host.partition("%")[0])
     except (OSError, ValueError):
         return None
+
+
+def written(address: Address) -> str:
+    """`str(address)`, of IPv4 by the C library in half the time."""
+    return inet_ntoa(address.packed) if isinstance(address, IPv4Address) else str(address)
 
 
 def _parsed(host: str) -> Address:

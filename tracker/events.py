@@ -9,6 +9,7 @@ from uuid_utils import uuid7
 
 from schemas.events import KINDS, CoreData, Event
 from schemas.programs import InvalidReason, Privacy, Program, invalid_reason
+from tracker.addresses import written
 from tracker.privacy import Traces, allows_cookie, kept, policy_for
 from tracker.requests import EventRequest
 from tracker.sender import Sender
@@ -109,7 +110,7 @@ def _event(
         referrer=traces.referrer,
         visitor=traces.visitor,
         click_id=asked.click_id,
-        client_address=str(traces.address) if traces.address else None,
+        client_address=written(traces.address) if traces.address else None,
         value=asked.value,
         currency=asked.currency,
         retention_days=program.retention_days,

@@ -45,8 +45,9 @@ class Memory:
 
 
 def settle() -> None:
-    """What is there at the start stays, and the collector need not look at it again."""
-    gc.collect()
+    """What is there at the start stays, and the collector need not look at it again; what the start alone
+    took goes back to the system."""
+    give_back()
     gc.freeze()
 
 

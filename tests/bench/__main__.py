@@ -3,32 +3,67 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from tests.bench.tracker import Plan, compare, table
+from tests.bench.growth import Growth, grow
+from tests.bench.report import document
+from tests.bench.tracker import QUICK, Measured, Plan, compare, table
+
+FIGURES = Path(".run/bench")
+DOCUMENT = Path("docs/performance.md")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    benches = parser.add_subparsers(dest="what", required=True)
-    tracker = benches.add_parser("tracker", help="the tracker against a bare route and the naive way")
-    tracker.add_argument("--rounds", type=int, default=5, help="of each case, in turn; medians are told")
-    tracker.add_argument("--seconds", type=float, default=2, help="of each round")
-    tracker.add_argument("--sink-ms", type=int, default=5, help="what Kinesis takes to confirm")
-    tracker.add_argument("--rate", type=float, help="of the steady load; without it 70 %% of the most")
-    tracker.add_argument("--only", default="", help="cases whose names have this in them")
-    tracker.add_argument("--json", type=Path, help="where the figures go")
-    asked = parser.parse_args()
-    plan = Plan(
-        rounds=asked.rounds, seconds=asked.seconds, sink_ms=asked.sink_ms, only=asked.only, rate=asked.rate
-    )
+    asked = _arguments()
+    for each in (_tracker, _growth, _report) if asked.what == "all" else (_BENCHES[asked.what],):
+        each(_plan(asked))
+    return 0
+
+
+def _tracker(plan: Plan) -> None:
     measured = asyncio.run(compare(plan))
     print(table(measured))
-    if asked.json:
-        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(measured)))
-    return 0
+    _keep("tracker", measured)
+
+
+def _growth(plan: Plan) -> None:
+    _keep("growth", asyncio.run(grow(plan)))
+
+
+def _report(_: Plan) -> None:
+    measured = msgspec.json.decode((FIGURES / "tracker.json").read_bytes(), type=Measured)
+    growth = msgspec.json.decode((FIGURES / "growth.json").read_bytes(), type=Growth)
+    DOCUMENT.write_text(document(measured, growth))
+
+
+_BENCHES: dict[str, Callable[[Plan], None]] = {"tracker": _tracker, "growth": _growth, "report": _report}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "what", choices=["all", *_BENCHES], help=f"figures go to {FIGURES}, all to {DOCUMENT}"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, help="of each case, in turn; medians are told")
+    parser.add_argument("--seconds", type=float, help="of each round")
+    parser.add_argument("--sink-ms", type=int, help="what Kinesis takes to confirm")
+    parser.add_argument("--rate", type=float, help="of the steady load; without it 70 %% of the most")
+    parser.add_argument("--only", help="cases whose names have this in them")
+    return parser.parse_args()
+
+
+def _plan(asked: argparse.Namespace) -> Plan:
+    given = {name: value for name in Plan._fields if (value := getattr(asked, name)) is not None}
+    return (QUICK if asked.quick else Plan())._replace(**given)
+
+
+def _keep(name: str, figures: msgspec.Struct) -> None:
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    (FIGURES / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
 
 
 if __name__ == "__main__":

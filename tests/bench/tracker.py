@@ -23,9 +23,13 @@ class Plan(NamedTuple):
     """Of the steady load, in requests per second, in the place of LOADED_SHARE."""
 
 
+QUICK = Plan(rounds=2, seconds=0.8)
+
+
 class Measured(msgspec.Struct, frozen=True):
     """At saturation, and at a steady share of it."""
 
+    plan: Plan
     saturated: list[Result]
     steady: list[Result]
 
@@ -46,7 +50,7 @@ async def compare(plan: Plan) -> Measured:
             for case, result in zip(cases, saturated, strict=True)
             if case.kind in ("get", "click") and case.connections == Case._field_defaults["connections"]
         ]
-        return Measured(saturated, await measure(loaded, rounds=plan.rounds, seconds=plan.seconds))
+        return Measured(plan, saturated, await measure(loaded, rounds=plan.rounds, seconds=plan.seconds))
 
 
 def _cases(bare: Target, naive: Target, durable: Target, buffered: Target) -> list[Case]:

@@ -18,6 +18,11 @@ def usage(pid: int) -> Usage:
     return Usage(run_ns / 1e9, _rss_mb(process))
 
 
+def own_rss_mb() -> float:
+    """The memory of this process."""
+    return _rss_mb(Path("/proc/self"))
+
+
 def _rss_mb(process: Path) -> float:
     lines = (process / "status").read_text().splitlines()
     (kilobytes,) = [line.split()[1] for line in lines if line.startswith("VmRSS:")]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tracker.addresses import Address, client_address, read_address, subscriber, truncated
+from tracker.addresses import Address, client_address, read_address, subscriber, truncated, written
 
 addresses = st.ip_addresses()
 lines = st.lists(st.text(max_size=60), max_size=4)
@@ -158,3 +158,8 @@ def test_an_address_is_read_as_the_standard_library_has_it(text: str) -> None:
 
     if text.count(":") != 1:  # of an address and a port
         assert read_address(text) == (mapped or expected)
+
+
+@given(addresses)
+def test_an_address_is_written_as_the_standard_library_has_it(address: Address) -> None:
+    assert written(address) == str(address)
