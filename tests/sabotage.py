@@ -77,9 +77,14 @@ SABOTAGES = (
     ),
     Sabotage(
         "2xx only when Kinesis has confirmed",
-        Edit("tracker/intake.py", "await self._ask(event, request", "self._ask(event, request"),
+        Edit(
+            "tracker/intake.py",
+            "self._lane(keyed).ask_for(waiter, keyed, weight=weight)",
+            "self._lane(keyed).tell(keyed, weight=weight)\n        waiter.set_result(None)",
+        ),
         (
             "tests/tracker/test_intake.py::test_an_event_is_on_the_stream_once_it_is_acknowledged",
+            "tests/tracker/test_intake.py::test_who_waits_in_no_task_is_told_of_each_outcome",
             "tests/faults/test_trackers.py::test_tracker_killed_three_times",
         ),
     ),

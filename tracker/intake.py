@@ -124,12 +124,15 @@ class Lane(Actor[Keyed, None]):
                 await asyncio.sleep(next(waits))
 
     def _queues(self, batch: list[Mail]) -> list[Queue]:
-        by_key: dict[str, list[Mail]] = {}
-        for mail in batch:
-            if not mail.abandoned:
-                key = str((mail.message.hash >> HASH_SHIFT) % self._settings.keys_per_shard)
-                by_key.setdefault(key, []).append(mail)
-        return [Queue(_puts(key, mails)) for key, mails in by_key.items()]
+        wanted = [mail for mail in batch if not mail.abandoned]
+        by_key: dict[int, list[Mail]] = {}
+        keys = self._settings.keys_per_shard
+        if keys == 1:
+            by_key[0] = wanted
+        else:
+            for mail in wanted:
+                by_key.setdefault((mail.message.hash >> HASH_SHIFT) % keys, []).append(mail)
+        return [Queue(_puts(str(key), mails)) for key, mails in by_key.items()]
 
     async def _put(self, puts: Sequence[Put]) -> list[Put]:
         records = [
