@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from cdk.local.stack import ROOT
 from cdk.local.stack_file import StackFile, read_stack_file
@@ -117,12 +118,19 @@ def test_a_killed_ministack_comes_back_empty_and_usable_and_says_so(tmp_path: Pa
         until(lambda: run.get("/cache/fill").status_code == 200)
         until(lambda: run.get("/event/212313").status_code == 200)
         until(lambda: run.stored("212313") > 0)
+        until(lambda: counts_live(run))
+
+
+def counts_live(run: Run) -> bool:
+    """Whether the workers have counted something since Redis was emptied."""
+    with Redis.from_url(run.stack().redis_url) as redis:
+        return bool(list(redis.scan_iter(match="minute:*")))
 
 
 def test_every_part_that_is_killed_comes_back(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         assert run.get("/cache/fill").status_code == 200
-        for name in ("persist", "refresh", "valkey", "tracker-1"):
+        for name in ("persist", "refresh", "workers", "valkey", "tracker-1"):
             killed = run.stack().pids[name]
             os.kill(killed, signal.SIGKILL)
             until(lambda name=name, killed=killed: run.stack().pids[name] != killed)  # type: ignore[misc]
