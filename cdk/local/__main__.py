@@ -48,7 +48,7 @@ def _settings(arguments: argparse.Namespace) -> LocalSettings:
 
 
 async def _run(settings: LocalSettings, run_dir: Path) -> int:
-    say("Starting Valkey, MiniStack, two trackers and the Lambdas ...")
+    say("Starting Valkey, MiniStack, two trackers, the Lambdas and the workers ...")
     started_s = time.monotonic()
     async with running_stack(settings, run_dir=run_dir, given=os.environ, say=say) as stack:
         say(welcome(stack, settings, run_dir, took_s=time.monotonic() - started_s))
