@@ -58,14 +58,16 @@ class Topic(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A stream as agents know it: under a name of its own, and how its records are read.
 
     `decode` raises PoisonError for a record that is none. `at_ms` is when an event happened, the time of
-    windows; without it, when its record arrived. `hash_of` is where the producer puts a
-    key. `encode` makes the bytes of one event, to keep where an agent failed on it.
+    windows; without it, when its record arrived. `follows_clock` is whether that time passes where no event
+    comes: it does not where whoever fills the stream may be far behind. `hash_of` is where the producer
+    puts a key. `encode` makes the bytes of one event, to keep where an agent failed on it.
     """
 
     name: str
     decode: Callable[[bytes], Decoded[T]]
     at_ms: Callable[[T], int] | None = None
     hash_of: Callable[[str], int] = kinesis_hash
+    follows_clock: bool = True
     encode: Callable[[T], bytes] = msgspec.msgpack.encode
 
 

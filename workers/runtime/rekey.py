@@ -10,7 +10,8 @@
     async def matcher(stream: Stream[Keyed[Event]], ...) -> None: ...
 
 It takes a stream of its own, which `keyed_entry` fills. Events of one key that came from different shards
-have no order among them, and after a kill they come again: whoever reads them must take both.
+have no order among them, and after a kill they come again: whoever reads them must take both. Event time
+does not pass there without events: those that sent none may only be late.
 """
 
 from collections.abc import Callable
@@ -52,6 +53,7 @@ def rekeyed(topic: Topic[T], *, name: str, record: Callable[[T], bytes]) -> Topi
         name=name,
         decode=decode,
         encode=encode,
+        follows_clock=False,
         at_ms=None if at_ms is None else lambda keyed: at_ms(keyed.event),
     )
 

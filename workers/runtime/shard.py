@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from schemas.leases import Lease
 from workers.runtime import lease_table, source, state_table
-from workers.runtime.agents import Agent
+from workers.runtime.agents import Agent, Topic
 from workers.runtime.clock import Clock
 from workers.runtime.destination import S3
 from workers.runtime.failed import FailedEvents
@@ -103,7 +103,9 @@ class ShardWork:
             position=position,
             prefetch_bytes=settings.prefetch_bytes,
         )
-        stream = Stream(feed, state, table.commit, clock, _pace(settings), position=position)
+        stream = Stream(
+            feed, state, table.commit, clock, _pace(settings, self._agent.topic), position=position
+        )
         retries = Retries(attempts=settings.event_attempts, most_s=settings.retry_most_ms / 1000)
         run = AgentRun(self._agent.name, call, stream, state, failed, retries=retries, clock=clock)
         self._feed, self._reading = feed, stream
@@ -142,10 +144,10 @@ class ShardWork:
         )
 
 
-def _pace(settings: WorkerSettings) -> Pace:
+def _pace(settings: WorkerSettings, topic: Topic[Any]) -> Pace:
     return Pace(
         commit_interval_ms=settings.commit_interval_ms,
-        idle_ms=settings.idle_ms,
+        idle_ms=settings.idle_ms if topic.follows_clock else None,
         retry_most_ms=settings.retry_most_ms,
     )
 

@@ -94,8 +94,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """The longest that what is done waits for its commit."""
     commit_entries: int = 90
     """So many changed entries do not wait: they fit in one transaction."""
-    idle_ms: int = 5_000
-    """On a shard without events the watermark follows the clock so far behind."""
+    idle_ms: int | None = 5_000
+    """On a shard without events the watermark follows the clock so far behind; None: not at all."""
     retry_most_ms: int = 10_000
     """The longest wait between two attempts at a commit."""
 
@@ -238,7 +238,7 @@ class Stream(Generic[T]):
         It does not while a batch is gathered, which would then be late.
         """
         now_ms = self._clock.now_ms()
-        if follows_clock and self._feed.caught_up:
+        if follows_clock and self._feed.caught_up and self._pace.idle_ms is not None:
             self._state.advance(now_ms - self._pace.idle_ms)
             self._state.keep()
         if self._state.is_waiting:
@@ -253,7 +253,7 @@ class Stream(Generic[T]):
     def _looks_at_ms(self) -> int | None:
         """When the clock may close the next window; again and again once that is past."""
         closes_at_ms = self._state.closes_at_ms
-        if closes_at_ms is None:
+        if closes_at_ms is None or self._pace.idle_ms is None:
             return None
         at_ms, now_ms = closes_at_ms + self._pace.idle_ms, self._clock.now_ms()
         return at_ms if at_ms > now_ms else now_ms + WINDOW_CHECK_MS

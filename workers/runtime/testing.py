@@ -39,7 +39,7 @@ class TestContext(Generic[T]):
         self._state = State()
         self._feed: _Feed[T] = _Feed(self.clock)
         call = agent.bound(self._state, {name: self._outlet(name) for name in agent.sinks})
-        pace = Pace(commit_interval_ms=0, idle_ms=idle_ms)
+        pace = Pace(commit_interval_ms=0, idle_ms=idle_ms if agent.topic.follows_clock else None)
         stream = Stream(self._feed, self._state, _commit, self.clock, pace, position=Position())
         retries = Retries(attempts=attempts, first_s=0, most_s=0)
         self._run = AgentRun(agent.name, call, stream, self._state, self, retries=retries, clock=self.clock)

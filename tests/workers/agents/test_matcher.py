@@ -23,7 +23,6 @@ from workers.runtime.stream import Keyed
 from workers.runtime.testing import test_context
 
 PARTITION_KEY_MAX = 256
-NEVER_MS = 2 * NOW_MS
 
 
 async def rekeyed(events: Iterable[Event]) -> list[Keyed[Event]]:
@@ -43,7 +42,7 @@ def read(entry: Entry) -> Keyed[Event]:
 
 async def matched(*events: Event) -> list[ConversionMatched]:
     """What is found, in the order in which it is."""
-    async with test_context(matcher, now_ms=NOW_MS, idle_ms=NEVER_MS) as context:
+    async with test_context(matcher, now_ms=NOW_MS) as context:
         await context.put(*await rekeyed(events))
         assert context.failed == []
         assert context.sent["updates"] == context.sent["matched"]
@@ -150,9 +149,19 @@ async def test_a_match_goes_when_its_conversion_does() -> None:
     assert match.expires_at_s == NOW_MS // 1000 + 2 * 86_400
 
 
+async def test_nothing_is_forgotten_because_nothing_comes() -> None:
+    clicked, bought = click(click_id="c", visitor=None), conversion(click_id="c", received_at_ms=NOW_MS + 1)
+    async with test_context(matcher, now_ms=NOW_MS) as context:
+        await context.put(*await rekeyed([clicked]))
+        await context.advance(10 * WINDOW_MS)
+        await context.put(*await rekeyed([bought]))
+
+        assert latest(context.sent["matched"]) == {bought.message_id: clicked.message_id}
+
+
 async def test_old_trails_are_forgotten() -> None:
     long_after_ms = NOW_MS + 2 * WINDOW_MS + WINDOW_MS + LATENESS_MS
-    async with test_context(matcher, now_ms=NOW_MS, idle_ms=NEVER_MS) as context:
+    async with test_context(matcher, now_ms=NOW_MS) as context:
         await context.put(*await rekeyed([click(click_id="old"), click(received_at_ms=long_after_ms)]))
 
         starts = {pane.window.start_ms for pane in context.tables["trails"].open()}
