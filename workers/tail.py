@@ -8,7 +8,7 @@ looking at a stream and for nothing else: where a shard closes, what came last o
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from typing import Any, NamedTuple, Protocol
 
@@ -38,7 +38,7 @@ class Consumer(Protocol):
 
     def setup_shards(self) -> None: ...
 
-    def __iter__(self) -> Iterator[dict[str, Any]]: ...
+    def __iter__(self) -> Generator[dict[str, Any], None, None]: ...
 
 
 def tail(settings: TailSettings, kind: str, *, program_id: str | None, say: Say = print) -> int:
@@ -47,7 +47,7 @@ def tail(settings: TailSettings, kind: str, *, program_id: str | None, say: Say 
     stream = settings.event_stream if kind == "event" else settings.update_stream
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     consumer = _consumer(stream, region=settings.region)
-    with suppress(KeyboardInterrupt), closing(iter(consumer)) as records:  # type: ignore[type-var]
+    with suppress(KeyboardInterrupt), closing(consumer.__iter__()) as records:
         consumer.setup_shards()
         print(f"{stream}: what comes from now on", file=sys.stderr, flush=True)
         for record in records:

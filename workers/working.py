@@ -108,7 +108,10 @@ def _registered_by(path: str) -> Agents:
         runpy.run_path(path)
     except (OSError, SyntaxError, ImportError, AgentError) as error:
         raise SettingsError(f"{path} holds no agents that can be run: {error}") from error
-    return chosen(registry, [name for name in [*registry.agents, *registry.timers] if name not in before])
+    names = [name for name in (*registry.agents, *registry.timers) if name not in before]
+    if not names:
+        raise SettingsError(f"{path} holds no agents: none is registered with workers.agents.app.agents")
+    return chosen(registry, names)
 
 
 async def check(settings: WorkerSettings) -> int:
