@@ -5,12 +5,16 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from tests.bench import delays
 from tests.bench.growth import Growth, grow
 from tests.bench.report import document
 from tests.bench.tracker import QUICK, Measured, Plan, compare, table
+
+Figures = TypeVar("Figures")
 
 FIGURES = Path(".run/bench")
 DOCUMENT = Path("docs/performance.md")
@@ -18,8 +22,8 @@ DOCUMENT = Path("docs/performance.md")
 
 def main() -> int:
     asked = _arguments()
-    for each in (_tracker, _growth, _report) if asked.what == "all" else (_BENCHES[asked.what],):
-        each(_plan(asked))
+    for bench in _BENCHES.values() if asked.what == "all" else (_BENCHES[asked.what],):
+        bench(_plan(asked))
     return 0
 
 
@@ -33,13 +37,21 @@ def _growth(plan: Plan) -> None:
     _keep("growth", asyncio.run(grow(plan)))
 
 
+def _delays(_: Plan) -> None:
+    _keep("delays", delays.measure())
+
+
 def _report(_: Plan) -> None:
-    measured = msgspec.json.decode((FIGURES / "tracker.json").read_bytes(), type=Measured)
-    growth = msgspec.json.decode((FIGURES / "growth.json").read_bytes(), type=Growth)
-    DOCUMENT.write_text(document(measured, growth))
+    measured = _kept("tracker", Measured)
+    DOCUMENT.write_text(document(measured, _kept("growth", Growth), _kept("delays", list[delays.Delays])))
 
 
-_BENCHES: dict[str, Callable[[Plan], None]] = {"tracker": _tracker, "growth": _growth, "report": _report}
+_BENCHES: dict[str, Callable[[Plan], None]] = {
+    "tracker": _tracker,
+    "growth": _growth,
+    "delays": _delays,
+    "report": _report,
+}
 
 
 def _arguments() -> argparse.Namespace:
@@ -61,7 +73,11 @@ def _plan(asked: argparse.Namespace) -> Plan:
     return (QUICK if asked.quick else Plan())._replace(**given)
 
 
-def _keep(name: str, figures: msgspec.Struct) -> None:
+def _kept(name: str, kind: type[Figures]) -> Figures:
+    return msgspec.json.decode((FIGURES / f"{name}.json").read_bytes(), type=kind)
+
+
+def _keep(name: str, figures: object) -> None:
     FIGURES.mkdir(parents=True, exist_ok=True)
     (FIGURES / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import sanic
 
+from tests.bench.client import Latencies
+from tests.bench.delays import Delays
 from tests.bench.growth import Growth, Point
 from tests.bench.plots import curve
 from tests.bench.rounds import Result
@@ -36,6 +38,16 @@ does no more than the protocol asks.
 """
 
 
+_DELAYS = """\
+## Until it is known elsewhere
+
+On the whole local stack (`make run`, with an emulator of AWS in one process), under a steady load: from a
+view's POST until it is in the table, and until a page at the other tracker is told of it; from a change's
+message on Redis until both trackers answer it, and from its PUT until then. Milliseconds, p50 / p99.
+
+"""
+
+
 class Goal(NamedTuple):
     """What is to be reached, and what was; `is_met` compares them."""
 
@@ -45,27 +57,29 @@ class Goal(NamedTuple):
     is_met: bool
 
 
-def document(measured: Measured, growth: Growth) -> str:
+def document(measured: Measured, growth: Growth, delays: Sequence[Delays]) -> str:
     plan = measured.plan
     introduction = _INTRODUCTION.format(
         machine=_machine(), rounds=plan.rounds, seconds=plan.seconds, sink_ms=plan.sink_ms
     )
     sections = [
         introduction,
-        "## Goals\n\n" + _goals(goals(measured, growth)),
+        "## Goals\n\n" + _goals(goals(measured, growth, delays)),
         "## At saturation\n\n" + _saturated(measured.saturated),
         "## At 70 % of that\n\nFrom when a request was due, whether or not those before it were answered. The"
         " lag is what a request waits meanwhile that takes no work: `/health/live`.\n\n"
         + _steady(measured.steady),
         "## Growth\n\n" + _growth(growth),
+        _DELAYS + _delays(delays),
     ]
     return "\n".join(sections)
 
 
-def goals(measured: Measured, growth: Growth) -> list[Goal]:
+def goals(measured: Measured, growth: Growth, delays: Sequence[Delays]) -> list[Goal]:
     by_case = {each.case: each for each in measured.saturated}
     steady = {each.case: each for each in measured.steady}
     durable, buffered = by_case["durable"], by_case["buffered"]
+    memory_ms = [each.memory_ms for each in delays]
     long_mb = [each.rss_mb for each in growth.memory]
     return [
         _at_least("durable GET, of bare", 0.75, durable.to_bare),
@@ -76,6 +90,8 @@ def goals(measured: Measured, growth: Growth) -> list[Goal]:
         _at_least("events per CPU second, JSON", 35_000, _events(by_case, "json")),
         _under("durable p99 at 70 %, ms", 25, steady["durable"].latency_ms.p99),
         _under("buffered p99 at 70 %, ms", 10, steady["buffered"].latency_ms.p99),
+        _under("change to both memories, p50 ms", 10, max(each.p50 for each in memory_ms)),
+        _under("change to both memories, p99 ms", 50, max(each.p99 for each in memory_ms)),
         _under("memory with 10,000 programs, MB", 110, max(long_mb)),
         _under("growth of it over 2,000,000 events, MB", 5, long_mb[-1] - long_mb[len(long_mb) // 2]),
     ]
@@ -173,6 +189,21 @@ def _growth(growth: Growth) -> str:
         )
         + "\n"
     )
+
+
+def _delays(delays: Sequence[Delays]) -> str:
+    rows = [
+        (
+            f"{each.rate:,}",
+            *map(_percentiles, (each.stored_ms, each.page_ms, each.memory_ms, each.change_ms)),
+        )
+        for each in delays
+    ]
+    return _table(("events/s", "stored", "on the page", "message to memory", "PUT to memory"), rows) + "\n"
+
+
+def _percentiles(latencies: Latencies) -> str:
+    return f"{_number(latencies.p50)} / {_number(latencies.p99)}"
 
 
 def _per_cpu(points: Sequence[Point]) -> list[tuple[float, float]]:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench import report
 from tests.bench.client import Latencies
+from tests.bench.delays import Delays
 from tests.bench.growth import Growth, Memory, Point
 from tests.bench.held import Held
 from tests.bench.rounds import Result
@@ -45,11 +46,19 @@ def growth() -> Growth:
     )
 
 
+def delays() -> list[Delays]:
+    slow, spread = Latencies(30, 51, 51, 51), Latencies(3, 51, 51, 51)
+    return [Delays(rate=10, stored_ms=slow, page_ms=slow, memory_ms=spread, change_ms=slow)]
+
+
 def test_a_goal_is_reached_or_not_by_the_figures_of_the_run() -> None:
     saturated = [result(case, per_cpu_s=900 if case == "buffered" else 700) for case in CASES]
     steady = [result("durable", p99_ms=24), result("buffered", p99_ms=10)]
 
-    reached = {goal.what: goal.is_met for goal in report.goals(Measured(Plan(), saturated, steady), growth())}
+    reached = {
+        goal.what: goal.is_met
+        for goal in report.goals(Measured(Plan(), saturated, steady), growth(), delays())
+    }
 
     assert reached == {
         "durable GET, of bare": False,
@@ -60,6 +69,8 @@ def test_a_goal_is_reached_or_not_by_the_figures_of_the_run() -> None:
         "events per CPU second, JSON": True,
         "durable p99 at 70 %, ms": True,
         "buffered p99 at 70 %, ms": False,
+        "change to both memories, p50 ms": True,
+        "change to both memories, p99 ms": False,
         "memory with 10,000 programs, MB": True,
         "growth of it over 2,000,000 events, MB": True,
     }
@@ -73,12 +84,13 @@ def test_the_document_has_every_case_and_shows_every_curve(
     saturated = [result(case) for case in CASES]
 
     text = report.document(
-        Measured(Plan(rounds=3), saturated, [result("durable"), result("buffered")]), growth()
+        Measured(Plan(rounds=3), saturated, [result("durable"), result("buffered")]), growth(), delays()
     )
 
     assert "Medians of 3 rounds" in text
     assert all(f"| {case} |" in text for case in CASES)
     assert "12.5 KB" in text
+    assert "| 10 | 30.0 / 51.0 |" in text
     drawn = sorted(path.stem for path in (tmp_path / "docs/charts").iterdir())
     assert drawn == ["connections", "look-ups", "memory", "programs", "shards"]
     assert all(f"(charts/{name}.svg)" in text for name in drawn)
