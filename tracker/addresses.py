@@ -64,5 +64,5 @@ def subscriber(address: Address) -> Address:
 
 
 def _first_bits(address: Address, count: int) -> Address:
-    dropped = address.max_prefixlen - count
-    return type(address)(int(address) >> dropped << dropped)
+    dropped = (1 << address.max_prefixlen - count) - 1
+    return type(address)(int(address) & ~dropped)
