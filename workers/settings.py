@@ -64,8 +64,10 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """How often to look for shards that a reshard brought. Where a shard ends, it is at once."""
     prefetch_bytes: Positive = field(name="WORKER_PREFETCH_BYTES", default=4_194_304)
     """Of each shard and agent: no more is read while so much waits. One read may bring 10 MiB."""
-    commit_interval_ms: Positive = field(name="WORKER_COMMIT_INTERVAL_MS", default=500)
-    """The longest that a result waits for its commit, and so to be seen."""
+    flush_interval_ms: Positive = field(name="WORKER_FLUSH_INTERVAL_MS", default=500)
+    """The longest that a result waits to be sent, and so to be seen."""
+    commit_interval_ms: Positive = field(name="WORKER_COMMIT_INTERVAL_MS", default=5_000)
+    """The longest that what is done waits for its commit: what a kill repeats, and what a commit costs."""
     idle_ms: Positive = field(name="WORKER_IDLE_MS", default=5_000)
     """On a shard without events, event time follows the clock so far behind."""
     event_attempts: Positive = field(name="WORKER_EVENT_ATTEMPTS", default=3)

@@ -21,7 +21,8 @@ as a write.
 """
 WORKER_PACE = {
     "WORKER_POLL_INTERVAL_MS": "400",
-    "WORKER_COMMIT_INTERVAL_MS": "100",
+    "WORKER_FLUSH_INTERVAL_MS": "100",
+    "WORKER_COMMIT_INTERVAL_MS": "1000",
     "WORKER_FAILOVER_MS": "5000",
 }
 """What agents find is seen within a second, and what a killed worker held goes on within a few."""

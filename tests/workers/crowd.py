@@ -41,6 +41,7 @@ def worker_settings(**fields: Any) -> WorkerSettings:
     waits = {
         "failover_ms": 300,
         "poll_interval_ms": 5,
+        "flush_interval_ms": 10,
         "commit_interval_ms": 20,
         "retry_most_ms": 20,
         "idle_ms": 50,

@@ -146,6 +146,7 @@ class ShardWork:
 
 def _pace(settings: WorkerSettings, topic: Topic[Any]) -> Pace:
     return Pace(
+        flush_interval_ms=settings.flush_interval_ms,
         commit_interval_ms=settings.commit_interval_ms,
         idle_ms=settings.idle_ms if topic.follows_clock else None,
         retry_most_ms=settings.retry_most_ms,

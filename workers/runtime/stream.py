@@ -4,16 +4,19 @@ Per shard, in this order, and again after each:
 
 1. hand out an event; what the agent does to its tables and sinks is kept aside;
 2. when the agent asks for the next one, keep what it did, and close the windows that are over;
-3. when a commit is due, flush the sinks, and then
-4. write the tables' changes and the position in one.
+3. when a result has waited long enough, flush the sinks;
+4. when a commit is due, flush the sinks, and then
+5. write the tables' changes and the position in one.
 
-A kill at any point leaves the last commit: the events behind it come again, to the state of then.
+A kill at any point leaves the last commit: the events behind it come again, to the state of then. So what
+was flushed since goes out again. A commit costs a write for each changed entry, so it comes more rarely.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -90,10 +93,12 @@ class Commit(Protocol):
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """When an agent commits, and when the silence of a shard lets its windows close."""
 
-    commit_interval_ms: int = 500
+    flush_interval_ms: int = 500
+    """The longest that a result waits to be sent."""
+    commit_interval_ms: int = 5_000
     """The longest that what is done waits for its commit."""
-    commit_entries: int = 90
-    """So many changed entries do not wait: they fit in one transaction."""
+    commit_entries: int = 1_000
+    """So many changed entries do not wait."""
     idle_ms: int | None = 5_000
     """On a shard without events the watermark follows the clock so far behind; None: not at all."""
     retry_most_ms: int = 10_000
@@ -120,6 +125,7 @@ class Stream(Generic[T]):
         self._position = position
         self._again: deque[Item[T]] = deque()
         self._alone = 0
+        self._flush_due_ms: int | None = None
         self._due_ms: int | None = None
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -158,7 +164,7 @@ class Stream(Generic[T]):
         self.in_hand = []
 
     async def done(self) -> None:
-        """What is in hand is done with. Commits where that is due. Raises LeaseLostError."""
+        """What is in hand is done with. Flushes and commits where that is due. Raises LeaseLostError."""
         for item in self.in_hand:
             self._position = item.position
             self._state.advance(min(item.at_ms, self._clock.now_ms()))
@@ -166,8 +172,7 @@ class Stream(Generic[T]):
         self._alone = max(0, self._alone - len(self.in_hand))
         self.in_hand = []
         self._state.keep()
-        if self._due_ms is not None and self._is_due(self._due_ms):
-            await self.commit()
+        await self._catch_up()
 
     async def finish(self) -> None:
         """Commits all that is done, and the end of the shard where it is reached."""
@@ -179,24 +184,38 @@ class Stream(Generic[T]):
 
     async def commit(self) -> None:
         """Returns once everything done is committed. Raises LeaseLostError, now and ever after."""
-        waits = backoff_s(first_s=FIRST_RETRY_S, most_s=self._pace.retry_most_ms / 1000)
-        while self._due_ms is not None or self._state.is_waiting:
+        if self._due_ms is None and not self._state.is_waiting:
+            return
+        try:
+            await self._insist(self._state.flush)
+            await self._insist(partial(self._commit, self._position, self._state))
+        except LeaseLostError as error:
+            self.failure = error
+            raise
+        except asyncio.CancelledError:
+            self.failure = LeaseLostError("a commit was cut off: nobody knows whether it was written")
+            raise
+        self._state.committed()
+        self._flush_due_ms = self._due_ms = None
+
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Tries until it succeeds. Raises LeaseLostError."""
+        for wait_s in backoff_s(first_s=FIRST_RETRY_S, most_s=self._pace.retry_most_ms / 1000):
             try:
-                await self._state.flush()
-                await self._commit(self._position, self._state)
-            except LeaseLostError as error:
-                self.failure = error
-                raise
-            except asyncio.CancelledError:
-                self.failure = LeaseLostError("a commit was cut off: nobody knows whether it was written")
+                return await step()
+            except LeaseLostError:
                 raise
             except UnavailableError as error:
-                wait_s = next(waits)
                 log.warning("a commit is tried again in %.1f s: %s", wait_s, error)
                 await self._clock.sleep_until(self._clock.now_ms() + round(wait_s * 1000))
-            else:
-                self._state.committed()
-                self._due_ms = None
+
+    async def _catch_up(self) -> None:
+        """Commits or else flushes, where that is due."""
+        if self._is_over(self._due_ms) or self._state.changed >= self._pace.commit_entries:
+            await self.commit()
+        elif self._is_over(self._flush_due_ms):
+            await self._insist(self._state.flush)
+            self._flush_due_ms = None
 
     async def _next(self, most: int, within_ms: int) -> list[T]:
         self.busy_since_ms = None
@@ -243,11 +262,10 @@ class Stream(Generic[T]):
             self._state.keep()
         if self._state.is_waiting:
             self._schedule()
-        if self._due_ms is not None and now_ms >= self._due_ms:
-            await self.commit()
+        await self._catch_up()
 
     def _wake_ms(self, until_ms: int | None) -> int | None:
-        moments = (until_ms, self._due_ms, self._looks_at_ms())
+        moments = (until_ms, self._flush_due_ms, self._due_ms, self._looks_at_ms())
         return min((each for each in moments if each is not None), default=None)
 
     def _looks_at_ms(self) -> int | None:
@@ -259,9 +277,12 @@ class Stream(Generic[T]):
         return at_ms if at_ms > now_ms else now_ms + WINDOW_CHECK_MS
 
     def _schedule(self) -> None:
-        """What is done waits for its commit from now on."""
+        """What is done waits for its flush and its commit from now on."""
+        now_ms = self._clock.now_ms()
+        if self._flush_due_ms is None:
+            self._flush_due_ms = now_ms + self._pace.flush_interval_ms
         if self._due_ms is None:
-            self._due_ms = self._clock.now_ms() + self._pace.commit_interval_ms
+            self._due_ms = now_ms + self._pace.commit_interval_ms
 
-    def _is_due(self, due_ms: int) -> bool:
-        return self._state.changed >= self._pace.commit_entries or self._clock.now_ms() >= due_ms
+    def _is_over(self, due_ms: int | None) -> bool:
+        return due_ms is not None and self._clock.now_ms() >= due_ms

@@ -1,7 +1,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -240,9 +240,7 @@ async def test_an_agent_that_waits_for_events_is_not_said_to_hang(caplog: pytest
 
 async def heard(caplog: pytest.LogCaptureFixture, text: str) -> None:
     """Returns once it is in the log."""
-    async with asyncio.timeout(10):
-        while text not in caplog.text:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until(lambda: text in caplog.text)
 
 
 async def test_what_an_agent_sends_goes_out_before_the_commit() -> None:
@@ -265,6 +263,39 @@ async def test_what_an_agent_sends_goes_out_before_the_commit() -> None:
     await workers.dismiss(name)
 
     assert sent == [([1, 2, 3], 0)]
+
+
+async def test_results_go_out_before_the_commit_is_due_and_again_after_a_kill() -> None:
+    agents, sent = Agents(), list[int]()
+
+    @agents.agent(numbers)
+    async def echo(stream: Stream[Numbered], out: Sink[int], seen: Table[str, int]) -> None:
+        async for event in stream:
+            seen[event.key] += 1
+            out.send(event.number)
+
+    async def outlet(results: Any, /) -> None:
+        sent.extend(results)
+
+    workers = Crowd(InMemoryKinesis(), agents=agents, commit_interval_ms=60_000)
+    workers.outlets["out"] = outlet
+    await workers.send("key", events=3)
+    name = await workers.hire()
+    await until(lambda: sent == [1, 2, 3])
+    assert workers.table("seen", int) == {}
+
+    await workers.kill(name)
+    name = await workers.hire()
+    await until(lambda: sent == [1, 2, 3, 1, 2, 3])
+    await workers.dismiss(name)
+
+    assert workers.table("seen", int) == {"key": 3}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_sink_without_outlet_is_said_at_start() -> None:
