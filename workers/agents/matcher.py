@@ -1,7 +1,7 @@
 """Finds the click that a conversion is due to, whichever came first, as soon as both are known.
 
 The event stream is keyed by visitor, and a partner who reports a conversion knows the click alone. So
-`rekey` sends both on under what they can have in common (docs/decisions/0021-rekeyed-touches.md), and
+`rekey` sends both on under what they can have in common (docs/decisions/0030-rekeyed-touches.md), and
 `matcher` reads them from there. A match may be sent again, and anew when a later click turns up that
 arrived late: the latest click holds. An event that comes again within the window changes nothing.
 """
