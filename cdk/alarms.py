@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_elasticloadbalancingv2 as elb
@@ -15,11 +14,16 @@ from cdk.balancer import Balancer
 from cdk.cache import Cache
 from cdk.fargate import FargateService
 from cdk.functions import StreamFunction
+from cdk.metrics import MINUTE, OwnMetrics
 from cdk.storage import FAILED_EVENTS_METRICS, Storage
+from schemas import metrics
 
-MINUTE = Duration.minutes(1)
 NAMESPACE = "ReactiveTracker"
 REDIS_MEMORY_PERCENT = 80
+STALE_S = 30
+"""Longer than a failover of Redis takes to be over."""
+BUFFER_PERCENT = 80
+LOOP_LAG_S = 0.25
 
 
 class Alarm(Struct, frozen=True, kw_only=True):
@@ -70,13 +74,34 @@ def request_alarms(entrance: Balancer, profile: profiles.Monitoring) -> Iterator
     )
 
 
-def tracker_alarms(tracker: FargateService) -> Iterator[Alarm]:
+def tracker_alarms(tracker: FargateService, own: OwnMetrics) -> Iterator[Alarm]:
     yield Alarm(
         name="StaleCoreData",
-        metric=_lines(tracker, "StaleCoreData", logs.FilterPattern.literal('"link failed"')),
+        metric=own.of_trackers(metrics.STALENESS, "Maximum"),
+        threshold=STALE_S,
+        minutes=3,
+        meaning="A tracker's link to Redis is lost: core data may be stale and is read from DynamoDB.",
+    )
+    yield Alarm(
+        name="LinkFlaps",
+        metric=_lines(tracker, "LinkFlaps", logs.FilterPattern.literal('"link failed"')),
         threshold=3,
         minutes=3,
-        meaning="Trackers lose their link to Redis: core data may be stale and is read from DynamoDB.",
+        meaning="Trackers lose their link to Redis again and again, each time for a moment.",
+    )
+    yield Alarm(
+        name="BufferFills",
+        metric=own.buffer_percent(),
+        threshold=BUFFER_PERCENT,
+        minutes=2,
+        meaning="Kinesis takes less than what comes; once the buffer is full, clients are told to wait.",
+    )
+    yield Alarm(
+        name="EventLoopLag",
+        metric=own.of_trackers(metrics.LOOP_LAG, "p99"),
+        threshold=LOOP_LAG_S,
+        minutes=5,
+        meaning="Tasks have more to do than they can: every answer is late by so much. Add tasks.",
     )
     yield Alarm(
         name="EventsNotConfirmed",

@@ -12,7 +12,6 @@ from constructs import Construct
 
 from cdk import profiles
 from cdk.alarms import (
-    MINUTE,
     Alarm,
     function_alarms,
     redis_alarms,
@@ -25,6 +24,7 @@ from cdk.alarms import (
 from cdk.balancer import Balancer
 from cdk.foundation import Foundation
 from cdk.functions import Functions
+from cdk.metrics import MINUTE, OwnMetrics
 from cdk.streams import Streams
 from cdk.tracker import Tracker
 from cdk.workers import Workers
@@ -54,10 +54,12 @@ class Monitoring(Construct):
         if profile.email:
             self.topic.add_subscription(subscriptions.EmailSubscription(profile.email))
         self.dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
+        own = OwnMetrics(on.deployment)
         self._row(list(_traffic(tracker.entrance, on.streams)))
+        self._row(list(own.graphs(WIDTH)))
         for alarms in (
             request_alarms(tracker.entrance, profile),
-            tracker_alarms(tracker.fargate),
+            tracker_alarms(tracker.fargate, own),
             function_alarms("Persist", functions.persist, profile),
             function_alarms("Refresh", functions.refresh, profile),
             stream_alarms("Event", on.streams.events, profile),

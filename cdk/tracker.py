@@ -10,6 +10,7 @@ from cdk.balancer import Balancer
 from cdk.fargate import SCALE_IN_COOLDOWN, SCALE_OUT_COOLDOWN, Container, FargateService
 from cdk.foundation import Foundation
 from cdk.images import container_image
+from cdk.metrics import namespace_of
 from cdk.network import REDIS_PORT, TRACKER_PORT
 from cdk.review import accept
 from cdk.secret import generated_secret
@@ -96,6 +97,7 @@ class Tracker(Construct):
 def _settings(on: Foundation) -> TrackerSettings:
     return TrackerSettings(
         region=on.deployment.region,
+        metrics_namespace=namespace_of(on.deployment),
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
         events_table=on.storage.events.table_name,

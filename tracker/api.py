@@ -445,6 +445,13 @@ OPERATIONS = (
         answers={200: Answer(meaning="OpenAPI 3.1", example={"openapi": "3.1.0"})},
     ),
     Operation(
+        name="getDocs",
+        method="GET",
+        path="/docs",
+        summary="This document as a page",
+        answers={200: Answer(meaning="a page", media_type="text/html")},
+    ),
+    Operation(
         name="getMetrics",
         method="GET",
         path="/metrics",

@@ -1,22 +1,28 @@
 import asyncio
 from itertools import count, repeat
+from pathlib import Path
 
 import pytest
 
 from cdk.profiles import PROFILES
 from schemas.errors import UnavailableError
+from schemas.metrics import STALENESS, TRACKER
 from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly, Properties
 from workers.runtime.supervisor import Supervisor
 
+GRAFANA = Path(__file__).resolve().parents[2] / "docs/grafana/tracker.json"
 ALARM = "AWS::CloudWatch::Alarm"
 WATCHED = {
+    "BufferFills",
+    "EventLoopLag",
     "EventStreamIteratorAge",
     "EventStreamThrottled",
     "EventsNotConfirmed",
     "EventsTableThrottled",
     "FailedEvents",
     "LatencyP99",
+    "LinkFlaps",
     "PersistErrors",
     "PersistFailuresLost",
     "PersistIteratorAge",
@@ -111,7 +117,35 @@ async def test_a_lost_link_is_a_line_that_the_filter_sees(
         supervisor.start("link", link)
         await started_again.wait()
 
-    assert pattern(assemblies["small"], "StaleCoreData") in caplog.text
+    assert pattern(assemblies["small"], "LinkFlaps") in caplog.text
+
+
+def own_metrics(assembly: Assembly) -> set[str]:
+    """The names of the product's own metrics on the dashboard."""
+    body = assembly.resolved(assembly.one("AWS::CloudWatch::Dashboard")["DashboardBody"])
+    return {metric.name for metric in TRACKER if metric.name in body}
+
+
+def test_the_dashboard_shows_every_metric_of_the_trackers_and_so_does_grafanas(assembly: Assembly) -> None:
+    everything = {metric.name for metric in TRACKER}
+
+    assert own_metrics(assembly) == everything
+    assert {name for name in everything if name in GRAFANA.read_text()} == everything
+
+
+def test_what_is_drawn_and_what_rings_is_what_trackers_tell(assembly: Assembly) -> None:
+    namespace = environment(assembly)["METRICS_NAMESPACE"]
+    body = assembly.resolved(assembly.one("AWS::CloudWatch::Dashboard")["DashboardBody"])
+    staleness = alarms(assembly)["StaleCoreData"]
+
+    assert f'"{namespace}","tracker_core_data_staleness_seconds","service","tracker"' in body
+    assert (staleness["Namespace"], staleness["MetricName"]) == (namespace, STALENESS.name)
+
+
+def environment(assembly: Assembly) -> dict[str, str]:
+    """Of the trackers' container."""
+    (container,) = assembly.one("AWS::ECS::TaskDefinition", "Tracker")["ContainerDefinitions"]
+    return {each["Name"]: each["Value"] for each in container["Environment"]}
 
 
 def test_who_is_told_and_what_it_may_cost_are_settings(synthesise: Synthesis) -> None:
