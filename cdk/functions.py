@@ -17,6 +17,7 @@ from cdk.assets import FunctionName
 from cdk.config import EventSource
 from cdk.foundation import Foundation
 from cdk.log_group import log_group
+from cdk.metrics import namespace_of
 from cdk.network import REDIS_PORT, Network
 from cdk.review import accept
 from cdk.storage import grant_give_up, grant_table
@@ -143,6 +144,8 @@ class Functions(Construct):
             stream=on.streams.events,
             failures=on.storage.failed_events,
             settings=PersistSettings(
+                metrics_namespace=namespace_of(on.deployment),
+                log_format="json",
                 events_table=on.storage.events.table_name,
                 totals_table=on.storage.totals.table_name,
                 update_stream=on.streams.updates.stream_name,
@@ -164,6 +167,8 @@ class Functions(Construct):
             stream=on.streams.updates,
             failures=on.storage.failed_events,
             settings=RefreshSettings(
+                metrics_namespace=namespace_of(on.deployment),
+                log_format="json",
                 programs_table=on.storage.programs.table_name,
                 failed_events_bucket=on.storage.failed_events.bucket_name,
                 redis_host=on.cache.host,

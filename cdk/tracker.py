@@ -98,6 +98,7 @@ def _settings(on: Foundation) -> TrackerSettings:
     return TrackerSettings(
         region=on.deployment.region,
         metrics_namespace=namespace_of(on.deployment),
+        log_format="json",
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
         events_table=on.storage.events.table_name,

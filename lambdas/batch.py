@@ -15,6 +15,7 @@ from schemas.dynamodb import lane_of
 from schemas.errors import PoisonError, UnavailableError
 from schemas.failures import FailedRecord, encode_failed
 from schemas.invocations import DeliveredRecord, Invocation
+from schemas.logs import about
 
 DEPENDENCY_ERRORS = (ClientError, BotoCoreError, UnavailableError)
 """What a dependency that is down, slow or throttling raises. Anything else is a bug and propagates."""
@@ -72,6 +73,7 @@ class Poison(msgspec.Struct, frozen=True):
     error: PoisonError
     payload: bytes
     index: int | None = None
+    traceparent: str | None = None
 
 
 class FailedEvents:
@@ -96,7 +98,7 @@ class FailedEvents:
         failed = _failed_record(poison, self._clock_ms())
         body = encode_failed(failed)
         self._s3.put_object(Bucket=self._bucket, Key=failed.key, Body=body, ContentType="application/json")
-        log.warning("set aside %s: %s", failed.key, failed.reason)
+        log.warning("set aside %s: %s", failed.key, failed.reason, extra=about(None, failed.traceparent))
 
     def set_aside_all(self, poisons: Sequence[Poison]) -> list[Poison]:
         """Keeps each of them, several at a time. Returns those it may not have kept."""
@@ -136,6 +138,7 @@ def _failed_record(poison: Poison, now_ms: int) -> FailedRecord:
         failed_at_ms=now_ms,
         index=poison.index,
         partition_key=record.partition_key,
+        traceparent=poison.traceparent,
     )
 
 

@@ -25,7 +25,9 @@ from lambdas.relay import Relay, UpdateStream
 from lambdas.settings import PersistSettings
 from lambdas.store import Arrival, EventsTable, EventStore, StoredEvents, arrival
 from schemas.errors import EventError, FrameError
+from schemas.events import Event
 from schemas.frames import decode_frame
+from schemas.logs import about, use_format
 from schemas.programs import Totals
 from schemas.settings import load
 from schemas.updates import ProgramTotals
@@ -93,6 +95,8 @@ class Persist:
         except DEPENDENCY_ERRORS as error:
             log.warning("stored but not counted and relayed: %s", error)
             return records[0]
+        if log.isEnabledFor(logging.DEBUG):
+            _name(each.event for each in applied if each.key in outcome.stored)
         return first
 
     def _count(self, arrivals: Sequence[Arrival], stored: StoredEvents) -> None:
@@ -149,9 +153,15 @@ def compose() -> Persist:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(PersistSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
+    use_format(settings.log_format)
     dynamodb, kinesis = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis"))
     s3 = LateBucket(partial(aws_client, "s3", settings.region))
     return Persist(dynamodb=dynamodb, kinesis=kinesis, s3=s3, settings=settings)
+
+
+def _name(events: Iterable[Event]) -> None:
+    for event in events:
+        log.debug("stored", extra=about(event.message_id, event.traceparent))
 
 
 def _is_origin(arrival: Arrival, stored: StoredEvents) -> bool:

@@ -29,6 +29,7 @@ from lambdas.calls import aws_client
 from lambdas.settings import RefreshSettings
 from schemas.dynamodb import Item, StoredProgram, program_from_item, program_item, tombstone_item
 from schemas.errors import UpdateError
+from schemas.logs import use_format
 from schemas.redis import (
     PROGRAM_KEYS,
     PUBLISH_IF_NEWER,
@@ -196,6 +197,7 @@ def compose() -> Refresh:
     """One for the life of the Lambda environment, so that connections stay open between batches."""
     settings = load(RefreshSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
+    use_format(settings.log_format)
     dynamodb = aws_client("dynamodb", settings.region)
     s3 = LateBucket(partial(aws_client, "s3", settings.region))
     redis_cache = RedisCache(redis_client(with_password(settings).redis_url))

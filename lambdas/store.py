@@ -220,7 +220,10 @@ def _verdict(answer: StatementAnswer) -> Verdict:
 
 
 def _poison(arrival: Arrival, verdict: Verdict) -> Poison:
-    return Poison(arrival.record, EventError(verdict.message), encode_event(arrival.event), arrival.index)
+    event = arrival.event
+    return Poison(
+        arrival.record, EventError(verdict.message), encode_event(event), arrival.index, event.traceparent
+    )
 
 
 def _first_of_each_key(arrivals: Sequence[Arrival]) -> dict[EventKey, Arrival]:

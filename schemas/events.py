@@ -41,6 +41,8 @@ class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     currency: str | None = None
     retention_days: int | None = None
     """How long after it was received the stored event lives, by its program; None is for ever."""
+    traceparent: str | None = None
+    """The trace that the request belongs to, where it came with one: see schemas/traces.py."""
 
     @property
     def key(self) -> str:

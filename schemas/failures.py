@@ -47,6 +47,8 @@ class FailedRecord(
     index: int | None = None
     partition_key: str | None = None
     agent: str | None = None
+    traceparent: str | None = None
+    """Of the event, where it is known: see schemas/traces.py."""
 
     @property
     def key(self) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, field
 
 from schemas.errors import SettingsError
+from schemas.logs import LogFormat
 
 Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -36,6 +37,7 @@ class ServiceSettings(AwsSettings, frozen=True, kw_only=True):
 
     metrics_namespace: str = field(name="METRICS_NAMESPACE", default="")
     """Under which CloudWatch keeps the metrics that it finds in the log. Empty: none are written there."""
+    log_format: LogFormat = field(name="LOG_FORMAT", default="text")
 
 
 class RedisSettings(ServiceSettings, frozen=True, kw_only=True):

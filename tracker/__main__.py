@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 from schemas.errors import SettingsError
+from schemas.logs import log_to_stderr
 from schemas.settings import load
 from tracker.app import Application, create_app
 from tracker.connections import Connection
@@ -25,7 +26,7 @@ def main() -> int:
     except SettingsError as error:
         print(f"tracker: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(settings.log_level, settings.log_format)
     logging.getLogger("botocore").setLevel(logging.WARNING)
     app = create_app(settings)
     app.before_server_start(_settle)

@@ -24,6 +24,8 @@ from schemas.errors import (
     TrackerError,
     UnavailableError,
 )
+from schemas.logs import about
+from schemas.traces import read_traceparent
 from tracker.answers import plain_problem, problem
 from tracker.connections import StrictRequest
 from tracker.fast_lane import FastLane
@@ -152,5 +154,6 @@ def _allowed_methods(request: Request) -> Iterator[str]:
 
 
 def _on_bug(request: Request, error: Exception) -> HTTPResponse:
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    trace = about(None, read_traceparent(request.headers.get("traceparent")))
+    log.error("%s %s failed", request.method, request.path, exc_info=error, extra=trace)
     return problem(request, TrackerError("this is our fault; it has been logged"))

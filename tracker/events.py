@@ -77,6 +77,7 @@ def traces_of(asked: EventRequest, sender: Sender) -> Traces:
         user_agent=asked.user_agent or sender.user_agent,
         visitor=asked.visitor or sender.visitor,
         referrer=asked.referrer or sender.referrer,
+        traceparent=sender.traceparent,
     )
 
 
@@ -114,4 +115,5 @@ def _event(
         value=asked.value,
         currency=asked.currency,
         retention_days=program.retention_days,
+        traceparent=traces.traceparent,
     )

@@ -1,9 +1,9 @@
 """Privacy: what may be kept of who sent an event, decided before there is an event. Pure.
 
-    policy       address            user agent   visitor        referrer    visitor cookie
-    full         kept               kept         kept           kept        set
-    truncate     its /24 or /48     its family   hash of a day  its origin  not set
-    anonymous    dropped            dropped      dropped        its origin  not set
+    policy       address            user agent   visitor        referrer    visitor cookie  trace
+    full         kept               kept         kept           kept        set             kept
+    truncate     its /24 or /48     its family   hash of a day  its origin  not set         kept
+    anonymous    dropped            dropped      dropped        its origin  not set         dropped
 
 A signal of the sender makes a program's policy stricter, never laxer:
 
@@ -40,6 +40,7 @@ class Traces(NamedTuple):
     user_agent: str | None = None
     visitor: str | None = None
     referrer: str | None = None
+    traceparent: str | None = None
 
 
 def policy_for(program: Privacy, signals: Signals) -> Privacy:
@@ -65,6 +66,7 @@ def kept(
         user_agent=traces.user_agent and family(traces.user_agent),
         visitor=traces.visitor and hashed(traces.visitor),
         referrer=origin,
+        traceparent=traces.traceparent,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from schemas.traces import read_traceparent
 from tracker.addresses import Address, client_address
 from tracker.privacy import Signals
 from tracker.requests import REFERRER_MAX_CHARS, USER_AGENT_MAX_CHARS
@@ -29,7 +30,7 @@ class Sender(NamedTuple):
     """Who sent a request. Nothing of it may be stored or logged but through tracker.privacy.
 
     `visitor` is its first-party cookie's. `keeps_cookies` says that the way in can give it one.
-    `origin` is that of the page which sends across origins.
+    `origin` is that of the page which sends across origins, `traceparent` the trace that it sends in.
     """
 
     address: Address | None = None
@@ -40,6 +41,7 @@ class Sender(NamedTuple):
     prefetches: bool = False
     origin: str | None = None
     keeps_cookies: bool = False
+    traceparent: str | None = None
 
 
 def read_sender(
@@ -55,6 +57,7 @@ def read_sender(
         prefetches=_prefetches(headers),
         origin=headers.get("origin"),
         keeps_cookies=keeps_cookies,
+        traceparent=read_traceparent(headers.get("traceparent")),
     )
 
 

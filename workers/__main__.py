@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from schemas.errors import SettingsError, UnavailableError
+from schemas.logs import LogFormat, log_to_stderr
 from schemas.settings import load
 from workers import working
 from workers.failed import LIST_DEFAULT, FailedObjects, line, shown
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def host_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Work:
     settings = load(HostSettings, environment)
     function = Function(chosen.function, import_handler(f"lambdas.{chosen.function}.handler"))
-    _log_to_stderr(settings.log_level)
+    _log_to_stderr(settings.log_level, settings.log_format)
     return host(function, settings, stream=_stream(chosen.function, settings))
 
 
@@ -103,7 +104,7 @@ def worker_command(chosen: argparse.Namespace, environment: Mapping[str, str]) -
     if chosen.check:
         return working.check(settings)
     agents = working.chosen(working.found(chosen.path), chosen.agents)
-    _log_to_stderr(settings.log_level)
+    _log_to_stderr(settings.log_level, settings.log_format)
     return worker(settings, agents, burst=chosen.burst)
 
 
@@ -275,8 +276,8 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+def _log_to_stderr(level: str, log_format: LogFormat = "text") -> None:
+    log_to_stderr("WARNING", log_format)
     for name in ("workers", "lambdas"):
         logging.getLogger(name).setLevel(level)
 

@@ -1,3 +1,4 @@
+import logging
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,13 @@ from schemas.dynamodb import Item
 from schemas.events import CoreData, Event, encode_event
 from schemas.frames import encode_frame
 from schemas.programs import Totals
+from schemas.traces import trace_id
 from tests.factories import click, conversion, core_data, view
 from tests.lambdas.memory import Killed, client_error
 from tests.lambdas.world import Shard, World
 
 ONE_CALL = 25
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 DEPENDENCIES = ["batch_execute_statement", "get_item", "put_item", "query", "put_records"]
 
 
@@ -249,6 +252,26 @@ def test_an_event_that_the_table_refuses_is_set_aside_at_its_place(world: World,
     }
     assert {failed.reason for failed in world.failed.values()} == {"bad_event"}
     assert world.totals() == Totals(views=2)
+
+
+def test_a_trace_is_followed_into_the_log_and_the_record_of_a_failure(
+    world: World, shard: Shard, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.dynamodb.refusal = lambda item: (
+        "ValidationError" if is_text(item, "referrer", "too large") else None
+    )
+    stored = view(traceparent=TRACEPARENT)
+    refused = view(referrer="too large", traceparent=TRACEPARENT)
+
+    with caplog.at_level(logging.DEBUG, "lambdas"):
+        assert world.persist().apply([shard.frame(stored, refused)]) is None
+
+    (failed,) = world.failed.values()
+    assert failed.traceparent == TRACEPARENT
+    traced = {each.getMessage().split()[0]: each for each in caplog.records if hasattr(each, "trace_id")}
+    assert {getattr(each, "trace_id", None) for each in traced.values()} == {trace_id(TRACEPARENT)}
+    assert getattr(traced["stored"], "message_id", None) == str(stored.message_id)
+    assert "set" in traced
 
 
 def test_a_program_id_that_is_none_is_set_aside(world: World, shard: Shard) -> None:

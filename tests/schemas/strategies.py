@@ -42,6 +42,7 @@ events: st.SearchStrategy[Event] = st.sampled_from([*KINDS.values()]).flatmap(
         value=st.none() | values,
         currency=optional_texts,
         retention_days=st.none() | days,
+        traceparent=optional_texts,
     )
 )
 totals = st.builds(

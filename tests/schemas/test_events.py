@@ -10,6 +10,7 @@ from tests.factories import click, conversion, core_data, view
 from tests.schemas import strategies
 
 MESSAGE_ID = UUID("01999999-0000-7000-8000-000000000001")
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 _HEAD = (
     b"\xc4\x10\x01\x99\x99\x99\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x01"
@@ -19,7 +20,7 @@ _HEAD = (
 GOLDEN: dict[str, tuple[Event, bytes]] = {
     "view": (
         view(message_id=MESSAGE_ID),
-        b"\x9e\xa4view" + _HEAD + b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0",
+        b"\x9f\xa4view" + _HEAD + b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0",
     ),
     "click": (
         click(
@@ -28,9 +29,10 @@ GOLDEN: dict[str, tuple[Event, bytes]] = {
             referrer="https://news.example/",
             client_address="192.0.2.0",
             retention_days=30,
+            traceparent=TRACEPARENT,
         ),
-        b"\x9e\xa5click" + _HEAD + b"\xc3\xc0\xa6curl/8\xb5https://news.example/"
-        b"\xa9visitor-1\xa7click-1\xa9192.0.2.0\xc0\xc0\x1e",
+        b"\x9f\xa5click" + _HEAD + b"\xc3\xc0\xa6curl/8\xb5https://news.example/"
+        b"\xa9visitor-1\xa7click-1\xa9192.0.2.0\xc0\xc0\x1e\xd9\x37" + TRACEPARENT.encode(),
     ),
     "conversion": (
         conversion(
@@ -41,9 +43,9 @@ GOLDEN: dict[str, tuple[Event, bytes]] = {
             value=Decimal("19.90"),
             currency="EUR",
         ),
-        b"\x9e\xaaconversion"
+        b"\x9f\xaaconversion"
         + _HEAD
-        + b"\xc2\xacbad_checksum\xc0\xc0\xa1v\xa7click-1\xc0\xa519.90\xa3EUR\xc0",
+        + b"\xc2\xacbad_checksum\xc0\xc0\xa1v\xa7click-1\xc0\xa519.90\xa3EUR\xc0\xc0",
     ),
 }
 

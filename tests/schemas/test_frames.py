@@ -32,17 +32,23 @@ COMPRESSED_HEAD = b"\x81"
 NIL = b"\xc0"
 
 _EVENT = (
-    b"\x9e\xa4view\xc4\x10\x01\x99\x99\x99\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x01"
+    b"\x9f\xa4view\xc4\x10\x01\x99\x99\x99\x00\x00\x70\x00\x80\x00\x00\x00\x00\x00\x00\x01"
     b"\xcf\x00\x00\x01\x99\xc8\x2c\xc0\x00"
     b"\x96\xa6212313\xa8program2\xcd\x23\xa4\xa9Customer2\xa3124\xcf\x00\x06\x40\xb5\xee\xce\x00\x00"
-    b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0"
+    b"\xc3\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0"
 )
 GOLDEN_PLAIN = b"\x01\x91" + _EVENT
 GOLDEN_COMPRESSED = bytes.fromhex(
+    "8178019b3c7f4959666af91101c69933673230143034308001e3790606c69927"
+    "740e304c5b666468646c68bca2a0283fbd2831d7e8acf29295cea5c525f9b9a9"
+    "45468b0d8d4cce33b0396c7d778e81e1f00138185ac6020057076892"
+)
+BEFORE_TRACES = bytes.fromhex(
     "8178019b3c6f4959666af91101c69933673230143034308001e3790606c69927"
     "740e304c5b666468646c68bca2a0283fbd2831d7e8acf29295cea5c525f9b9a9"
     "45468b0d8d4cce33b0396c7d778e81e1f00118184aa60200c1ad664f"
 )
+"""The same events, by a writer that knew no traceparent."""
 
 sizes = st.lists(st.integers(0, 40_000), max_size=12)
 
@@ -73,6 +79,10 @@ def test_golden_bytes_of_a_compressed_frame() -> None:
     assert encoded[:1] == GOLDEN_COMPRESSED[:1] == COMPRESSED_HEAD
     assert zlib.decompress(encoded[1:]) == zlib.decompress(GOLDEN_COMPRESSED[1:]) == b"\x93" + _EVENT * 3
     assert decode_frame(GOLDEN_COMPRESSED) == Frame([event] * 3, [])
+
+
+def test_a_frame_of_an_older_writer_is_read() -> None:
+    assert decode_frame(BEFORE_TRACES) == decode_frame(GOLDEN_COMPRESSED)
 
 
 def test_an_empty_frame_holds_nothing() -> None:

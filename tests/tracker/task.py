@@ -53,9 +53,10 @@ class Task:
 
     def stored_ids(self) -> list[UUID]:
         """The message ids on the event stream, in order, repetitions included."""
-        return [event.message_id for event in self._events()]
+        return [event.message_id for event in self.stored_events()]
 
-    def _events(self) -> Iterator[Event]:
+    def stored_events(self) -> Iterator[Event]:
+        """What is on the event stream, in order, repetitions included."""
         stream = self.settings.event_stream
         for shard in self._kinesis.list_shards(StreamName=stream)["Shards"]:
             start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}

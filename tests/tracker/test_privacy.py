@@ -64,6 +64,13 @@ def test_of_nothing_nothing_is_kept(policy: Privacy) -> None:
     assert reduced(Traces(), policy) == Traces()
 
 
+def test_a_trace_is_kept_unless_nothing_of_its_sender_is() -> None:
+    sent = Traces(traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+
+    assert reduced(sent, "full") == reduced(sent, "truncate") == sent
+    assert reduced(sent, "anonymous") == Traces()
+
+
 def test_only_where_everything_is_kept_a_visitor_is_given_a_cookie() -> None:
     assert [policy for policy in POLICIES if allows_cookie(policy)] == ["full"]
 

@@ -68,6 +68,7 @@ class StoredEventAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     value: Decimal | None = None
     currency: str | None = None
     retention_days: int | None = None
+    traceparent: str | None = None
 
 
 class EventsAnswer(msgspec.Struct, frozen=True):
@@ -130,4 +131,5 @@ def _shown(event: Event) -> StoredEventAnswer:
         value=event.value,
         currency=event.currency,
         retention_days=event.retention_days,
+        traceparent=event.traceparent,
     )
