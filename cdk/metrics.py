@@ -44,6 +44,13 @@ class OwnMetrics:
             expression=f"SEARCH('{found}', 'Sum', {MINUTE.to_seconds()})", period=MINUTE, label=""
         )
 
+    def greatest(self, metric: Metric, *dimensions: str) -> cloudwatch.MathExpression:
+        """A gauge's greatest value, for each service and value of the dimensions that there has been."""
+        found = f'{{"{self._namespace}",{",".join((SERVICE, *dimensions))}}} MetricName="{metric.name}"'
+        return cloudwatch.MathExpression(
+            expression=f"SEARCH('{found}', 'Maximum', {MINUTE.to_seconds()})", period=MINUTE, label=""
+        )
+
     def buffer_percent(self) -> cloudwatch.MathExpression:
         """How full the fullest buffer is."""
         return cloudwatch.MathExpression(
@@ -57,7 +64,7 @@ class OwnMetrics:
         )
 
     def graphs(self, width: int) -> Iterator[cloudwatch.IWidget]:
-        """What docs/grafana/tracker.json draws, of the same metrics."""
+        """Of the trackers, what docs/grafana/tracker.json draws; and the functions and workers."""
         spread = self._spread
         yield _graph("Acknowledgement", spread(metrics.ACKNOWLEDGEMENT), width)
         yield _graph("Events by outcome", [self.by(metrics.EVENTS, "outcome")], width)
@@ -77,6 +84,11 @@ class OwnMetrics:
         ):
             yield _graph(title, [self.of_trackers(*each) for each in held], width)
         yield _graph("Buffer", [self.buffer_percent()], width)
+        yield _graph("Events stored", [self.by(metrics.FUNCTION_EVENTS, "outcome")], width)
+        yield _graph("Records of functions", [self.by(metrics.FUNCTION_RECORDS, "outcome")], width)
+        yield _graph("Age of batches", [self.greatest(metrics.FUNCTION_LAG)], width)
+        yield _graph("Records of workers", [self.by(metrics.WORKER_RECORDS, "reader")], width)
+        yield _graph("Lag of workers", [self.greatest(metrics.WORKER_LAG, "reader")], width)
 
     def _spread(self, metric: Metric) -> list[cloudwatch.IMetric]:
         return [self.of_trackers(metric, percentile) for percentile in PERCENTILES]

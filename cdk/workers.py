@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk.fargate import SCALE_IN_COOLDOWN, Container, FargateService
 from cdk.foundation import Foundation
 from cdk.images import container_image
+from cdk.metrics import namespace_of
 from cdk.network import REDIS_PORT
 from cdk.storage import Storage, grant_put
 from cdk.streams import Streams
@@ -89,6 +90,8 @@ class Workers(Construct):
 def _settings(on: Foundation) -> WorkerSettings:
     return WorkerSettings(
         region=on.deployment.region,
+        metrics_namespace=namespace_of(on.deployment),
+        log_format="json",
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
         touch_stream=on.streams.touches.stream_name,

@@ -22,6 +22,7 @@ from lambdas.batch import (
 from lambdas.calls import RETRY_PAUSES_S, aws_client, in_flight
 from lambdas.lanes import Lanes, TotalsTable
 from lambdas.relay import Relay, UpdateStream
+from lambdas.reports import Reports
 from lambdas.settings import PersistSettings
 from lambdas.store import Arrival, EventsTable, EventStore, StoredEvents, arrival
 from schemas.errors import EventError, FrameError
@@ -74,6 +75,7 @@ class Persist:
         self._events = EventStore(dynamodb, settings.events_table, pauses_s=pauses_s)
         self._lanes = Lanes(dynamodb, settings.totals_table)
         self._relay = Relay(kinesis, settings.update_stream, pauses_s=pauses_s)
+        self.reports = Reports(settings, "persist")
 
     def apply(self, records: Sequence[Record]) -> Record | None:
         """Returns the first record that is not applied, None when all are.
@@ -95,6 +97,7 @@ class Persist:
         except DEPENDENCY_ERRORS as error:
             log.warning("stored but not counted and relayed: %s", error)
             return records[0]
+        self.reports.events(stored=len(applied), set_aside=len(poisons) + len(outcome.refused))
         if log.isEnabledFor(logging.DEBUG):
             _name(each.event for each in applied if each.key in outcome.stored)
         return first
@@ -145,7 +148,8 @@ def handler(event: dict[str, Any], context: object) -> Answer:
     """Takes a Kinesis batch, answers with the sequence number to retry from, if any."""
     with _starting:
         persist = compose()
-    return answer(persist.apply(decode_batch(event)))
+    records = decode_batch(event)
+    return answer(persist.reports.batch(records, persist.apply(records)))
 
 
 @cache

@@ -26,6 +26,7 @@ from lambdas.batch import (
     decode_batch,
 )
 from lambdas.calls import aws_client
+from lambdas.reports import Reports
 from lambdas.settings import RefreshSettings
 from schemas.dynamodb import Item, StoredProgram, program_from_item, program_item, tombstone_item
 from schemas.errors import UpdateError
@@ -120,6 +121,7 @@ class Refresh:
         self._failed = FailedEvents(s3, settings.failed_events_bucket)
         self._table = settings.programs_table
         self._channel = settings.redis_channel
+        self.reports = Reports(settings, "refresh")
 
     def apply(self, records: Sequence[Record]) -> Record | None:
         """Returns the first record that is not applied, None when all are. Idempotent."""
@@ -189,7 +191,8 @@ def handler(event: dict[str, Any], context: object) -> Answer:
     """Takes a Kinesis batch, answers with the sequence number to retry from, if any."""
     with _starting:
         refresh = compose()
-    return answer(refresh.apply(decode_batch(event)))
+    records = decode_batch(event)
+    return answer(refresh.reports.batch(records, refresh.apply(records)))
 
 
 @cache

@@ -34,7 +34,7 @@ class EmbeddedMetrics:
         for metric, value, labels in readings:
             news = self._news(metric, value, labels)
             group = told[_dimensions(metric, labels)]
-            group[metric] = _added(group.get(metric), news)
+            group[metric] = _merged(metric, group.get(metric), news)
         for dimensions, values in told.items():
             if document := self._document(dict(dimensions), values, at_ms):
                 yield msgspec.json.encode(document).decode()
@@ -85,11 +85,11 @@ def _dimensions(metric: Metric, labels: tuple[str, ...]) -> Dimensions:
     return tuple((label, text) for label, text in named if label in metric.dimensions)
 
 
-def _added(held: float | Histogram | None, news: float | Histogram) -> float | Histogram:
-    """The sum over labels that are no dimensions; only counters have such."""
+def _merged(metric: Metric, held: float | Histogram | None, news: float | Histogram) -> float | Histogram:
+    """Over labels that are no dimensions: a counter's sum, a gauge's greatest. Histograms have no labels."""
     if held is None or isinstance(news, Histogram) or isinstance(held, Histogram):
         return news
-    return held + news
+    return held + news if metric.kind is Kind.COUNTER else max(held, news)
 
 
 def _member(metric: Metric, value: float | Histogram) -> float | list[float] | None:

@@ -27,7 +27,8 @@ class Kind(StrEnum):
 
 class Metric(Struct, frozen=True, kw_only=True):
     """A metric. `dimensions` are the labels that CloudWatch is told, too: each combination of their values
-    is billed there, so it is told sums over the others. `bounds` are a histogram's, each included."""
+    is billed there, so over the others it is told a counter's sum and a gauge's greatest. `bounds` are a
+    histogram's, each included."""
 
     name: str
     kind: Kind
@@ -91,8 +92,8 @@ def _counter(name: str, meaning: str, *labels: str, dimensions: tuple[str, ...] 
     return Metric(name=name, kind=Kind.COUNTER, meaning=meaning, labels=labels, dimensions=dimensions)
 
 
-def _gauge(name: str, meaning: str, *labels: str) -> Metric:
-    return Metric(name=name, kind=Kind.GAUGE, meaning=meaning, labels=labels, dimensions=labels)
+def _gauge(name: str, meaning: str, *labels: str, dimensions: tuple[str, ...] = ()) -> Metric:
+    return Metric(name=name, kind=Kind.GAUGE, meaning=meaning, labels=labels, dimensions=dimensions)
 
 
 def _histogram(name: str, meaning: str, bounds: Iterable[float]) -> Metric:
@@ -149,6 +150,36 @@ REQUESTS = _counter(
     "tracker_http_requests_total", "Requests answered", "method", "route", "status", dimensions=("status",)
 )
 
+WORKER_RECORDS = _counter(
+    "worker_records_total",
+    "Records read, by the agent or function that reads and the stream",
+    "reader",
+    "stream",
+    dimensions=("reader",),
+)
+WORKER_LAG = _gauge(
+    "worker_lag_seconds",
+    "How far behind the newest record of a shard the last read of it was",
+    "reader",
+    "stream",
+    "shard",
+    dimensions=("reader",),
+)
+
+FUNCTION_RECORDS = _counter(
+    "function_records_total",
+    "Records that a function was given: applied, or left to be given again",
+    "outcome",
+    dimensions=("outcome",),
+)
+FUNCTION_EVENTS = _counter(
+    "function_events_total",
+    "Events of what was applied: stored, now or before, or set aside",
+    "outcome",
+    dimensions=("outcome",),
+)
+FUNCTION_LAG = _gauge("function_lag_seconds", "How old a batch's oldest record was when it was done with")
+
 TRACKER = (
     LINK_UP,
     STALENESS,
@@ -169,3 +200,7 @@ TRACKER = (
     REQUESTS,
 )
 """Every metric of a tracker task."""
+WORKERS = (WORKER_RECORDS, WORKER_LAG)
+"""Every metric of a worker, and of a process that hosts a function."""
+FUNCTIONS = (FUNCTION_RECORDS, FUNCTION_EVENTS, FUNCTION_LAG)
+"""Every metric of a function's batch."""

@@ -37,6 +37,8 @@ class ServiceSettings(AwsSettings, frozen=True, kw_only=True):
 
     metrics_namespace: str = field(name="METRICS_NAMESPACE", default="")
     """Under which CloudWatch keeps the metrics that it finds in the log. Empty: none are written there."""
+    metrics_interval_ms: Positive = field(name="METRICS_INTERVAL_MS", default=60_000)
+    """How often they are written. A function writes them after each batch."""
     log_format: LogFormat = field(name="LOG_FORMAT", default="text")
 
 

@@ -12,7 +12,6 @@ from sanic.exceptions import SanicException
 from sanic.response import HTTPResponse
 from sanic_routing.exceptions import NoMethod, NotFound
 
-from schemas.emf import EmbeddedMetrics
 from schemas.errors import (
     ExpectationError,
     MalformedError,
@@ -45,8 +44,7 @@ from tracker.routes.script import script
 from tracker.routes.stored import stored
 from tracker.services import Services, open_services
 from tracker.settings import TrackerSettings
-from workers.runtime.reports import Reports
-from workers.runtime.supervisor import Supervisor
+from workers.runtime.reports import reporting
 
 Application = Sanic[Any, Any]
 OpenServices = Callable[[TrackerSettings], AbstractAsyncContextManager[Services]]
@@ -113,9 +111,7 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
         app.ctx.services = await stack.enter_async_context(open_services(settings))
         app.ctx.metrics = TaskMetrics(app.ctx.services, app.ctx.answers)
         app.ctx.fast_lane = FastLane(app.ctx.services, app.ctx.answers, is_draining=lambda: app.ctx.draining)
-        if settings.metrics_namespace:
-            supervisor = await stack.enter_async_context(Supervisor())
-            supervisor.start("reports", _reports(settings, app.ctx.metrics).run)
+        await stack.enter_async_context(reporting(app.ctx.metrics.readings, settings, service="tracker"))
 
     @app.before_server_stop
     async def drain(app: Application) -> None:
@@ -126,11 +122,6 @@ def _bind(app: Application, settings: TrackerSettings, open_services: OpenServic
     @app.after_server_stop
     async def stop(app: Application) -> None:
         await stack.aclose()
-
-
-def _reports(settings: TrackerSettings, metrics: TaskMetrics) -> Reports:
-    embedded = EmbeddedMetrics(namespace=settings.metrics_namespace, service="tracker")
-    return Reports(metrics.readings, embedded, interval_ms=settings.metrics_interval_ms)
 
 
 def _on_tracker_error(request: Request, error: TrackerError) -> HTTPResponse:

@@ -69,9 +69,6 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     connect elsewhere. With the two timeouts it must stay under the container's stop timeout."""
     drain_timeout_ms: Positive = field(name="TRACKER_DRAIN_TIMEOUT_MS", default=8_000)
 
-    metrics_interval_ms: Positive = field(name="TRACKER_METRICS_INTERVAL_MS", default=60_000)
-    """How often metrics go to the log, where METRICS_NAMESPACE is set."""
-
     programs_max: Positive = field(name="TRACKER_PROGRAMS_MAX", default=100_000)
     program_max_age_ms: Positive = field(name="TRACKER_PROGRAM_MAX_AGE_MS", default=600_000)
     absent_max_age_ms: NotNegative = field(name="TRACKER_ABSENT_MAX_AGE_MS", default=2_000)

@@ -27,7 +27,9 @@ from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
 from workers.runtime.host import Host
 from workers.runtime.invocation import Function, import_handler
 from workers.runtime.positions import DynamoDBPositions
+from workers.runtime.progress import Progress
 from workers.runtime.puts import Puts
+from workers.runtime.reports import reporting
 from workers.runtime.source import AWS_ERRORS
 from workers.runtime.supervisor import Supervisor
 from workers.settings import (
@@ -198,12 +200,13 @@ async def failed_show(settings: ReplaySettings, *, prefix: str) -> int:
 
 async def host(function: Function, settings: HostSettings, *, stream: str) -> int:
     """Hosts `function` on `stream` until the process is told to stop."""
-    stop = _stop_signal()
+    stop, progress = _stop_signal(), Progress()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(INVOCATIONS_MAX))
     async with (
         aws_client("kinesis", region=settings.region) as kinesis,
         aws_client("dynamodb", region=settings.region, attempts=POSITION_ATTEMPTS) as dynamodb,
         aws_client("s3", region=settings.region) as s3,
+        reporting(progress.readings, settings, service=function.name),
         Supervisor() as supervisor,
     ):
         positions = DynamoDBPositions(
@@ -216,6 +219,7 @@ async def host(function: Function, settings: HostSettings, *, stream: str) -> in
             settings,
             stream=stream,
             destination=_destination(s3, settings.failure_bucket_or_empty),
+            progress=progress,
         )
         supervisor.start(function.name, partial(follower.run, supervisor))
         await stop.wait()

@@ -23,8 +23,10 @@ from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.clock import WallClock
 from workers.runtime.health import WELL, answering, asked
+from workers.runtime.progress import Progress
 from workers.runtime.puts import Entry, Puts
 from workers.runtime.rekey import keyed_entry
+from workers.runtime.reports import reporting
 from workers.runtime.shard import Services
 from workers.runtime.sink import Outlet, StreamOutlet
 from workers.runtime.source import Turns
@@ -70,6 +72,7 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             for service, attempts in (("kinesis", 1), ("dynamodb", STATE_ATTEMPTS), ("s3", 1))
         ]
         redis = await stack.enter_async_context(redis_client(settings.redis_url))
+        progress = Progress()
         services = Services(
             kinesis,
             dynamodb,
@@ -78,7 +81,9 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             Turns(),
             outlets(settings, Puts(kinesis), dynamodb, redis),
             settings,
+            progress,
         )
+        await stack.enter_async_context(reporting(progress.readings, settings, service="workers"))
         supervisor = await stack.enter_async_context(Supervisor())
         name = f"{socket.gethostname()}-{uuid4()}"
         worker = Worker(

@@ -14,8 +14,11 @@ from schemas.metrics import (
     ACKNOWLEDGEMENT,
     EVENTS,
     FRAME_EVENTS,
+    FUNCTIONS,
     STALENESS,
     TRACKER,
+    WORKER_LAG,
+    WORKERS,
     Histogram,
     Kind,
     Metric,
@@ -23,6 +26,7 @@ from schemas.metrics import (
 )
 from tests.factories import NOW_MS
 
+EVERYTHING = (*TRACKER, *WORKERS, *FUNCTIONS)
 NAMING = re.compile(r"[a-z]+(_[a-z0-9]+)+")
 
 
@@ -33,7 +37,7 @@ def observed(metric: Metric, *values: float) -> Histogram:
     return histogram
 
 
-@pytest.mark.parametrize("metric", TRACKER, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", EVERYTHING, ids=lambda metric: metric.name)
 def test_names_are_as_prometheus_asks_for(metric: Metric) -> None:
     assert NAMING.fullmatch(metric.name)
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
@@ -44,7 +48,7 @@ def test_names_are_as_prometheus_asks_for(metric: Metric) -> None:
 
 
 def test_no_two_metrics_go_by_one_name() -> None:
-    assert len({metric.name for metric in TRACKER}) == len(TRACKER)
+    assert len({metric.name for metric in EVERYTHING}) == len(EVERYTHING)
 
 
 def test_prometheus_reads_what_is_written() -> None:
@@ -126,6 +130,14 @@ def test_counters_tell_what_is_new_summed_over_what_is_no_dimension(metrics: Emb
     third = lines(metrics, Reading(EVENTS, 7, ("view", "bot")), Reading(EVENTS, 2, ("click", "bot")))
 
     assert [each["tracker_events_total"] for each in first + second + third] == [5, 4]
+
+
+def test_of_a_gauge_the_greatest_is_told_over_what_is_no_dimension(metrics: EmbeddedMetrics) -> None:
+    shards = [Reading(WORKER_LAG, lag_s, ("tally", "events", f"shard-{lag_s}")) for lag_s in (1, 3, 2)]
+
+    (told,) = lines(metrics, *shards)
+
+    assert (told["worker_lag_seconds"], told["reader"]) == (3, "tally")
 
 
 def test_a_histogram_tells_what_is_new(metrics: EmbeddedMetrics) -> None:

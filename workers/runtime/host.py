@@ -20,7 +20,8 @@ from workers.runtime.delivery import ClockMs, Delivery, wall_clock_ms
 from workers.runtime.destination import Destination
 from workers.runtime.invocation import Function
 from workers.runtime.positions import Positions, readable
-from workers.runtime.source import Kinesis, ShardEnd, ShardReader, Shards
+from workers.runtime.progress import Place, Progress
+from workers.runtime.source import Kinesis, ShardEnd, ShardReader, Shards, Told
 from workers.runtime.supervisor import Supervisor
 from workers.settings import HostSettings
 
@@ -46,6 +47,7 @@ class Host:
         stream: str,
         destination: Destination,
         clock_ms: ClockMs = wall_clock_ms,
+        progress: Progress | None = None,
     ) -> None:
         self._function = function
         self._kinesis = kinesis
@@ -54,6 +56,7 @@ class Host:
         self._stream = stream
         self._destination = destination
         self._clock_ms = clock_ms
+        self._progress = progress or Progress()
         self._shards = Shards(kinesis, stream)
         self._ended: set[str] = set()
         self._changed = asyncio.Event()
@@ -98,6 +101,10 @@ class Host:
             pass
 
     async def _read(self, shard_id: str, stream_arn: str) -> None:
+        with self._progress.following(Place(self._function.name, self._stream, shard_id)) as told:
+            await self._follow(shard_id, stream_arn, told)
+
+    async def _follow(self, shard_id: str, stream_arn: str, told: Told) -> None:
         position = await self._positions.load(shard_id)
         log.info("%s/%s is read from %s", self._stream, shard_id, position or "its oldest record")
         settings = self._settings
@@ -107,6 +114,7 @@ class Host:
             shard_id,
             after=position,
             poll_interval_ms=settings.poll_interval_ms,
+            told=told,
         )
         batches = Batches(reader, size=settings.batch_size, window_ms=settings.batching_window_ms)
         delivery = Delivery(

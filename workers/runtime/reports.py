@@ -2,10 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 from schemas.emf import EmbeddedMetrics
 from schemas.metrics import Reading
+from schemas.settings import ServiceSettings
+from workers.runtime.supervisor import Supervisor
+
+
+@asynccontextmanager
+async def reporting(
+    readings: Callable[[], Iterable[Reading]], settings: ServiceSettings, *, service: str
+) -> AsyncIterator[None]:
+    """Reports as the settings say, until it is left; where they name no namespace, not at all."""
+    if not settings.metrics_namespace:
+        yield
+        return
+    metrics = EmbeddedMetrics(namespace=settings.metrics_namespace, service=service)
+    async with Supervisor() as supervisor:
+        reports = Reports(readings, metrics, interval_ms=settings.metrics_interval_ms)
+        supervisor.start("reports", reports.run)
+        yield
 
 
 class Reports:

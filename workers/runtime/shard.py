@@ -12,10 +12,11 @@ from workers.runtime.destination import S3
 from workers.runtime.failed import FailedEvents
 from workers.runtime.feed import ShardFeed
 from workers.runtime.positions import Position, position_of
+from workers.runtime.progress import Place, Progress
 from workers.runtime.restore import restore
 from workers.runtime.run import AgentRun, Retries
 from workers.runtime.sink import Outlet
-from workers.runtime.source import Shard, ShardReader, Turns
+from workers.runtime.source import Shard, ShardReader, Told, Turns
 from workers.runtime.state import State
 from workers.runtime.state_table import StateTable
 from workers.runtime.stream import Pace, Stream
@@ -36,6 +37,7 @@ class Services(NamedTuple):
     turns: Turns
     outlets: Mapping[str, Outlet[Any]]
     settings: WorkerSettings
+    progress: Progress | None = None
 
 
 class ShardWork:
@@ -48,6 +50,7 @@ class ShardWork:
         self._services = services
         self._feed: ShardFeed[Any] | None = None
         self._reading: Stream[Any] | None = None
+        self._told: Told
         self.is_running = False
         self.is_stopped = False
 
@@ -70,8 +73,11 @@ class ShardWork:
         Raises LeaseLostError, and whatever the agent's own failure is.
         """
         self.is_running = True
+        progress = self._services.progress or Progress()
+        place = Place(self._agent.name, self._stream, self._shard.shard_id)
         try:
-            await self._run(lease, parents)
+            with progress.following(place) as self._told:
+                await self._run(lease, parents)
         finally:
             self.is_running = False
 
@@ -131,6 +137,7 @@ class ShardWork:
             after=position.after,
             poll_interval_ms=self._services.settings.poll_interval_ms,
             turns=self._services.turns,
+            told=self._told,
         )
 
     def _failed_events(self) -> FailedEvents[Any]:

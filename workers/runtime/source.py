@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -110,6 +110,14 @@ class Turns:
         await asyncio.sleep(turn_s - now_s)
 
 
+Told = Callable[[int, int], None]
+"""Hears of each read: how many records it brought, and how many milliseconds it was behind the newest."""
+
+
+def _nobody(records: int, lag_ms: int) -> None:
+    """Nobody is told."""
+
+
 class ShardReader:
     """Reads one shard from behind `after` (a sequence number), or from its oldest record for None.
 
@@ -125,6 +133,7 @@ class ShardReader:
         after: str | None,
         poll_interval_ms: int,
         turns: Turns | None = None,
+        told: Told = _nobody,
     ) -> None:
         self.end: ShardEnd | None = None
         self.lag_ms: int | None = None
@@ -135,6 +144,7 @@ class ShardReader:
         self._after = after
         self._poll_interval_s = poll_interval_ms / 1000
         self._turns = turns
+        self._told = told
         self._iterator: str | None = None
         self._due_s = 0.0
         self._waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
@@ -172,6 +182,7 @@ class ShardReader:
         if self._iterator is None:
             self._finish(ShardEnd.CLOSED)
         self.lag_ms = answer.get("MillisBehindLatest", 0)
+        self._told(len(records), self.lag_ms)
         self._waits = backoff_s(first_s=FIRST_RETRY_S, most_s=MOST_RETRY_S)
         self._wait(0 if self.lag_ms else self._poll_interval_s)
         return records
