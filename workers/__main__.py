@@ -30,6 +30,7 @@ from workers.runtime.positions import DynamoDBPositions
 from workers.runtime.progress import Progress
 from workers.runtime.puts import Puts
 from workers.runtime.reports import reporting
+from workers.runtime.scrape import scraped
 from workers.runtime.source import AWS_ERRORS
 from workers.runtime.supervisor import Supervisor
 from workers.settings import (
@@ -206,6 +207,7 @@ async def host(function: Function, settings: HostSettings, *, stream: str) -> in
         aws_client("kinesis", region=settings.region) as kinesis,
         aws_client("dynamodb", region=settings.region, attempts=POSITION_ATTEMPTS) as dynamodb,
         aws_client("s3", region=settings.region) as s3,
+        scraped(settings.metrics_host, settings.metrics_port, progress.readings),
         reporting(progress.readings, settings, service=function.name),
         Supervisor() as supervisor,
     ):

@@ -39,6 +39,9 @@ class HostSettings(ServiceSettings, frozen=True, kw_only=True):
     """The longest wait between two attempts at the same batch."""
     shard_refresh_ms: Positive = field(name="LAMBDA_SHARD_REFRESH_MS", default=30_000)
     """How often to look for shards that a reshard brought. Where a shard ends, it is at once."""
+    metrics_host: Name = field(name="WORKER_METRICS_HOST", default="127.0.0.1")
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_METRICS_PORT", default=0)
+    """Where Prometheus reads `/metrics`. 0: nowhere."""
 
     def __post_init__(self) -> None:
         if -1 < self.maximum_record_age_s < SHORTEST_RECORD_AGE_S:
@@ -80,6 +83,9 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """How long a shard that is let go of may take for the event in hand and the commit."""
     health_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_HEALTH_PORT", default=0)
     """Where `--check` asks, on this machine alone. 0: nowhere."""
+    metrics_host: Name = field(name="WORKER_METRICS_HOST", default="127.0.0.1")
+    metrics_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_METRICS_PORT", default=0)
+    """Where Prometheus reads `/metrics`. 0: nowhere."""
 
 
 class TailSettings(AwsSettings, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from workers.runtime.progress import Progress
 from workers.runtime.puts import Entry, Puts
 from workers.runtime.rekey import keyed_entry
 from workers.runtime.reports import reporting
+from workers.runtime.scrape import scraped
 from workers.runtime.shard import Services
 from workers.runtime.sink import Outlet, StreamOutlet
 from workers.runtime.source import Turns
@@ -83,6 +84,8 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             settings,
             progress,
         )
+        at = settings.metrics_host, settings.metrics_port
+        await stack.enter_async_context(scraped(*at, progress.readings))
         await stack.enter_async_context(reporting(progress.readings, settings, service="workers"))
         supervisor = await stack.enter_async_context(Supervisor())
         name = f"{socket.gethostname()}-{uuid4()}"
