@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas.logs import JsonFormatter, TextFormatter, about
+from schemas.logs import JsonFormatter, TextFormatter, about, use_format
 
 MESSAGE_ID = UUID("01999999-0000-7000-8000-000000000001")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -50,3 +50,19 @@ def test_a_line_for_people_says_which_event_it_is_about() -> None:
 
     assert line.endswith(f"WARNING tracker.app: stored message_id={MESSAGE_ID}")
     assert TextFormatter().format(record("stored")).endswith("tracker.app: stored")
+
+
+def test_lines_that_something_else_has_set_up_take_the_form_too() -> None:
+    root = logging.getLogger()
+    before = {handler: handler.formatter for handler in root.handlers}
+    try:
+        use_format("text")
+        untouched = {handler: handler.formatter for handler in root.handlers}
+        use_format("json")
+        changed = [handler.formatter for handler in root.handlers]
+    finally:
+        for handler, formatter in before.items():
+            handler.setFormatter(formatter)
+
+    assert untouched == before
+    assert changed and all(isinstance(each, JsonFormatter) for each in changed)
