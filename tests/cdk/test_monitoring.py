@@ -137,10 +137,11 @@ def test_the_dashboard_shows_every_metric_and_grafanas_every_one_of_the_trackers
 def test_what_is_drawn_and_what_rings_is_what_trackers_tell(assembly: Assembly) -> None:
     namespace = environment(assembly)["METRICS_NAMESPACE"]
     body = assembly.resolved(assembly.one("AWS::CloudWatch::Dashboard")["DashboardBody"])
-    staleness = alarms(assembly)["StaleCoreData"]
+    (staleness,) = alarms(assembly)["StaleCoreData"]["Metrics"]
+    metric = staleness["MetricStat"]["Metric"]
 
     assert f'"{namespace}","tracker_core_data_staleness_seconds","service","tracker"' in body
-    assert (staleness["Namespace"], staleness["MetricName"]) == (namespace, STALENESS.name)
+    assert (metric["Namespace"], metric["MetricName"]) == (namespace, STALENESS.name)
 
 
 def environment(assembly: Assembly) -> dict[str, str]:
