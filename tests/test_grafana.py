@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for what the trackers tell, and for nothing else."""
+"""The Grafana dashboard asks for what trackers and workers tell, and for nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from schemas.metrics import TRACKER, Kind, Metric
+from schemas.metrics import TRACKER, WORKERS, Kind, Metric
 
 DASHBOARD = Path(__file__).resolve().parents[1] / "docs/grafana/tracker.json"
-NAME = re.compile(r"\b(?:tracker|process)_\w+")
+NAME = re.compile(r"\b(?:tracker|worker|process)_\w+")
 LABELS = re.compile(r"by \(([^)]*)\)")
 OF_EVERY_SERIES = {"instance", "le"}
 
@@ -31,7 +31,7 @@ def series() -> dict[str, tuple[str, ...]]:
     """The labels of each series, by its name."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    own = {name: metric.labels for metric in TRACKER for name in _names(metric)}
+    own = {name: metric.labels for metric in (*TRACKER, *WORKERS) for name in _names(metric)}
     return own | {sample.name: () for family in registry.collect() for sample in family.samples}
 
 

@@ -53,7 +53,7 @@ class TaskMetrics:
 
     def _core_data(self) -> Iterator[Reading]:
         programs = self._services.programs
-        yield Reading(metrics.LINK_UP, programs.linked)
+        yield Reading(metrics.LINK_UP, int(programs.linked))
         yield Reading(metrics.STALENESS, programs.staleness_ms / 1000)
         yield Reading(metrics.STALE_ANSWERS, programs.stale_answers)
         yield Reading(metrics.PROGRAMS, len(programs))

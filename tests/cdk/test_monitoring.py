@@ -127,8 +127,10 @@ def own_metrics(assembly: Assembly) -> set[str]:
     return {metric.name for metric in EVERYTHING if metric.name in body}
 
 
-def test_the_dashboard_shows_every_metric_and_grafanas_every_one_of_the_trackers(assembly: Assembly) -> None:
-    told = {metric.name for metric in TRACKER}
+def test_the_dashboard_shows_every_metric_and_grafana_all_that_are_scraped(
+    assembly: Assembly,
+) -> None:
+    told = {metric.name for metric in (*TRACKER, *WORKERS)}
 
     assert own_metrics(assembly) == {metric.name for metric in EVERYTHING}
     assert {name for name in told if name in GRAFANA.read_text()} == told

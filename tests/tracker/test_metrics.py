@@ -129,6 +129,8 @@ async def test_metrics_go_to_the_log_for_cloudwatch_where_they_are_asked_for(
     told = [msgspec.json.decode(line) for line in task.log().splitlines() if '"_aws"' in line]
     assert {each["service"] for each in told} == {"tracker"}
     assert sum(each.get("tracker_events_total", 0) for each in told) == 1
+    values = [value for each in told for name, value in each.items() if name.startswith("tracker_")]
+    assert {type(value) for value in values} <= {int, float, list}
 
 
 async def _has_told(task: Task, name: str) -> bool:
