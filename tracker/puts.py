@@ -28,18 +28,18 @@ class DirectKinesis:
     """What the intake asks of Kinesis, as aiobotocore's client answers it. Raises what that raises."""
 
     def __init__(self, client: Any, session: AioSession, connections: AIOHTTPSession) -> None:
-        self._client = client
+        self._kinesis = client
         self._session = session
         self._connections = connections
 
     async def list_shards(self, **request: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._client.list_shards(**request)
+        answer: dict[str, Any] = await self._kinesis.list_shards(**request)
         return answer
 
     async def put_records(self, **request: Any) -> dict[str, Any]:
         signed = AWSRequest(
             method="POST",
-            url=self._client.meta.endpoint_url,
+            url=self._kinesis.meta.endpoint_url,
             headers=_HEADERS,
             data=_encoder.encode(request),  # bytes in base64, as the API has them
         )
@@ -53,7 +53,7 @@ class DirectKinesis:
         )  # the session keeps them, and they themselves fresh
         if credentials is None:
             raise NoCredentialsError
-        return SigV4Auth(await credentials.get_frozen_credentials(), SERVICE, self._client.meta.region_name)
+        return SigV4Auth(await credentials.get_frozen_credentials(), SERVICE, self._kinesis.meta.region_name)
 
 
 @asynccontextmanager
