@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 
 from cdk.config import LOCAL
@@ -6,7 +7,14 @@ from lambdas.settings import PersistSettings, RefreshSettings
 from schemas.errors import SettingsError
 from schemas.settings import load
 from tracker.settings import TrackerSettings
-from workers.settings import HostSettings, WorkerSettings
+from workers.settings import (
+    HostSettings,
+    LeasesSettings,
+    RecountSettings,
+    ReplaySettings,
+    TailSettings,
+    WorkerSettings,
+)
 
 ADDRESSES = Addresses(
     redis_url="redis://127.0.0.1:1",
@@ -14,6 +22,7 @@ ADDRESSES = Addresses(
     kinesis_url="http://127.0.0.1:3",
     dynamodb_url="http://127.0.0.1:4",
 )
+COMMANDS = (WorkerSettings, TailSettings, LeasesSettings, RecountSettings, ReplaySettings)
 
 
 def make_environments(**given: str) -> Environments:
@@ -44,6 +53,16 @@ def test_workers_get_their_own_settings() -> None:
 
     assert settings.state_table == LOCAL.state.name
     assert settings.redis_url == ADDRESSES.redis_url
+
+
+@pytest.mark.parametrize(
+    "kind", [WorkerSettings, TailSettings, LeasesSettings, RecountSettings, ReplaySettings]
+)
+def test_every_command_of_the_workers_finds_its_settings(kind: type[msgspec.Struct]) -> None:
+    environment = make_environments(LOG_LEVEL="WARNING").commands()
+
+    assert msgspec.structs.asdict(load(kind, environment))["log_level"] == "WARNING"
+    assert environment["AWS_ENDPOINT_URL"] == ADDRESSES.aws_url
 
 
 def test_kinesis_and_dynamodb_have_endpoints_of_their_own() -> None:
