@@ -45,6 +45,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("what broke, and what it broke")
         for line in terminal_table(results):
             terminalreporter.write_line(line)
+        for result in results:
+            for note in result.notes:
+                terminalreporter.write_line(f"{result.fault}: {note}")
     path: Path | None = config.getoption("--reliability")
     if path is not None and len(results) == terminalreporter._numcollected - len(
         terminalreporter.stats.get("deselected", ())
