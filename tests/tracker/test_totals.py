@@ -54,7 +54,7 @@ def dynamodb() -> FakeDynamoDB:
 
 
 def reader(redis: Redis, dynamodb: FakeDynamoDB) -> TotalsReader:
-    return TotalsReader(redis, dynamodb, table="totals", timeout_ms=500)
+    return TotalsReader(redis, dynamodb, table="totals", timeout_ms=10_000)
 
 
 async def test_redis_answers_where_refresh_has_put_them(redis: Redis, dynamodb: FakeDynamoDB) -> None:
