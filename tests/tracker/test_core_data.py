@@ -36,7 +36,7 @@ def channel() -> str:
 
 @pytest.fixture
 def level(redis: Redis, channel: str) -> RedisLevel:
-    return RedisLevel(redis, channel=channel, timeout_ms=500)
+    return RedisLevel(redis, channel=channel, timeout_ms=10_000)
 
 
 async def test_redis_gives_back_what_it_was_filled_with(level: RedisLevel) -> None:
@@ -79,7 +79,7 @@ async def test_a_value_that_is_no_program_counts_as_redis_being_down(level: Redi
 
 async def test_a_redis_that_stalls_or_is_not_there_is_unavailable(redis: Redis, channel: str) -> None:
     stalled = RedisLevel(redis, channel=channel, timeout_ms=50)
-    await redis.client_pause(200)
+    await redis.client_pause(1_000)
     for call in (stalled.read("a"), stalled.fill("a", GONE)):
         with pytest.raises(CoreDataUnavailableError):
             await call
