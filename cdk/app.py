@@ -2,6 +2,8 @@
 
 network ─▶ cache ──┬─▶ functions ──┐
 data ──────────────┴─▶ services ───┴─▶ monitoring
+
+Services come after functions, too: `refresh` knows a new kind of update before a worker sends one.
 """
 
 from aws_cdk import App, CfnOutput, Environment, Stack, Tags, Validations
@@ -38,6 +40,7 @@ def compose(app: App, chosen: Deployment, *, bundle: Bundle) -> None:
     foundation = lay_foundation(app, chosen)
     functions = Functions(_stack(app, chosen, "functions"), "Functions", on=foundation, bundle=bundle)
     services = _stack(app, chosen, "services")
+    services.add_stack_dependency(Stack.of(functions), "functions read what services send")
     cluster = ecs.Cluster(
         services,
         "Cluster",

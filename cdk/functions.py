@@ -181,6 +181,6 @@ class Functions(Construct):
             log_days=on.deployment.monitoring.log_days,
             network=on.network,
         )
-        on.storage.programs.grant(refresh.role, "dynamodb:PutItem")
+        on.storage.programs.grant(refresh.role, "dynamodb:GetItem", "dynamodb:PutItem")
         on.cache.grant_password(refresh.role)
         return refresh

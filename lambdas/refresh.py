@@ -2,13 +2,13 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from threading import Lock
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 import msgspec
-from botocore.exceptions import ClientError
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
@@ -26,9 +26,9 @@ from lambdas.batch import (
     decode_batch,
 )
 from lambdas.calls import aws_client
+from lambdas.programs import Programs, ProgramsTable
 from lambdas.reports import Reports
 from lambdas.settings import RefreshSettings
-from schemas.dynamodb import Item, StoredProgram, program_from_item, program_item, tombstone_item
 from schemas.errors import UpdateError
 from schemas.logs import use_format
 from schemas.redis import (
@@ -42,12 +42,15 @@ from schemas.redis import (
 )
 from schemas.settings import load
 from schemas.updates import (
+    BudgetReached,
     CachePurged,
     ConversionMatched,
+    CoreDataUpdate,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
     Update,
+    VisitorFlagged,
     decode_update,
 )
 
@@ -58,20 +61,6 @@ KEYS_PER_SCAN = 1000
 log = logging.getLogger(__name__)
 _starting = Lock()
 """A host invokes the function for several shards at once, from its very first invocation on."""
-
-
-class ProgramsTable(Protocol):
-    """The part of a DynamoDB client that `refresh` takes."""
-
-    def put_item(
-        self,
-        *,
-        TableName: str,
-        Item: Item,
-        ConditionExpression: str,
-        ExpressionAttributeValues: Item,
-        ReturnValuesOnConditionCheckFailure: Literal["ALL_OLD"],
-    ) -> object: ...
 
 
 class Cache(Protocol):
@@ -107,19 +96,25 @@ class Refresh:
 
     1. Decode every record. What does not decode is poison; it is set aside when its turn comes.
     2. Of a program's totals only the newest in the batch is applied: they are absolute.
-    3. A program goes into DynamoDB unless the table holds this version or a newer one.
+    3. A writer's change goes into DynamoDB unless the table holds one of this version or newer; a fact,
+       unless it is known (lambdas/programs.py).
     4. What DynamoDB now holds, be it newer, goes to Redis and its subscribers, unless Redis holds this
        version or a newer one. So a retry after a kill between 3 and 4 still publishes.
     5. The first record that a dependency does not take ends the batch and is the answer.
     """
 
     def __init__(
-        self, *, dynamodb: ProgramsTable, cache: Cache, s3: Bucket, settings: RefreshSettings
+        self,
+        *,
+        dynamodb: ProgramsTable,
+        cache: Cache,
+        s3: Bucket,
+        settings: RefreshSettings,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._dynamodb = dynamodb
+        self._programs = Programs(dynamodb, settings.programs_table, clock_ms)
         self._cache = cache
         self._failed = FailedEvents(s3, settings.failed_events_bucket)
-        self._table = settings.programs_table
         self._channel = settings.redis_channel
         self.reports = Reports(settings, "refresh")
 
@@ -139,10 +134,8 @@ class Refresh:
 
     def _apply(self, record: Record, update: Update | UpdateError) -> None:
         match update:
-            case ProgramChanged(program=program):
-                self._hold(program.program_id, program_item(program))
-            case ProgramDeleted(program_id=program_id, version=version):
-                self._hold(program_id, tombstone_item(program_id, version))
+            case ProgramChanged() | ProgramDeleted() | BudgetReached() | VisitorFlagged():
+                self._hold(update)
             case ProgramTotals(program_id=program_id, totals=totals):
                 self._cache.publish(totals_change(self._channel, program_id, totals))
             case CachePurged(version=version):
@@ -155,25 +148,12 @@ class Refresh:
             case _:
                 assert_never(update)
 
-    def _hold(self, program_id: str, item: Item) -> None:
-        held = self._put_if_newer(item)
+    def _hold(self, update: CoreDataUpdate) -> None:
+        held = self._programs.apply(update)
         if held.program is None:
-            self._cache.publish(tombstone_change(self._channel, program_id, held.version))
+            self._cache.publish(tombstone_change(self._channel, update.key, held.version))
         else:
             self._cache.publish(program_change(self._channel, held.program))
-
-    def _put_if_newer(self, item: Item) -> StoredProgram:
-        try:
-            self._dynamodb.put_item(
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(program_id) OR version < :version",
-                ExpressionAttributeValues={":version": item["version"]},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            return _held_instead(error)
-        return program_from_item(item)
 
 
 def newest_totals(updates: Iterable[Update | UpdateError]) -> dict[str, ProgramTotals]:
@@ -227,9 +207,3 @@ def _decode(record: Record) -> Update | UpdateError:
         return decode_update(record.data)
     except UpdateError as error:
         return error
-
-
-def _held_instead(error: ClientError) -> StoredProgram:
-    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-        raise error
-    return program_from_item(error.response["Item"])

@@ -13,7 +13,10 @@
 An event's `origin` is "{lane}:{sequence number}". A lane's totals of a program are the number of the
 program's events whose origin is in that lane, at or before its fence (docs/decisions/0005-counting.md).
 
-Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}, {"L": [...]}.
+A program's item, and a tombstone too, holds the facts about it (schemas/facts.py), and `written_version`
+beside `version`; an item that older code wrote holds neither, and its writer's version is its only one.
+
+Items are in the low-level client's form: {"S": ...}, {"N": ...}, {"BOOL": ...}, {"L": [...]}, {"M": {...}}.
 """
 
 import zlib
@@ -24,6 +27,7 @@ from uuid import UUID
 
 from schemas.errors import EventError
 from schemas.events import KINDS, CoreData, Event, kind_of
+from schemas.facts import Facts
 from schemas.places import place_of, told_by_id
 from schemas.programs import Program, Totals
 
@@ -34,9 +38,9 @@ NUMBER_MAX_DIGITS = 38
 NUMBER_EXPONENTS = range(-130, 126)
 """What a number attribute holds (Amazon DynamoDB Developer Guide, "Supported data types")."""
 
-AttributeValue = Mapping[str, str | bool | list[dict[str, str]]]
+AttributeValue = Mapping[str, str | bool | list[dict[str, str]] | dict[str, dict[str, str]]]
 Item = dict[str, AttributeValue]
-_Plain = str | int | bool | Decimal | tuple[str, ...]
+_Plain = str | int | bool | Decimal | tuple[str, ...] | dict[str, int]
 
 
 class KeySchema(NamedTuple):
@@ -61,6 +65,9 @@ EXPIRES_AT = "expires_at"
 """When DynamoDB's time to live removes an event, a few days late at most (Amazon DynamoDB Developer
 Guide, "Using time to live (TTL) in DynamoDB")."""
 DAY_S = 86_400
+
+NEVER = -1
+"""A version before every other: of what nobody wrote."""
 
 STORED_EVENT_ATTRIBUTES = ("origin", "kind", "valid")
 
@@ -128,10 +135,15 @@ class LaneCondition(TypedDict):
 
 
 class StoredProgram(NamedTuple):
-    """A program item as read back; `program` is None for a tombstone."""
+    """A program item as read back; `program` is None for a tombstone, and where no writer wrote one yet.
+
+    `version` grows with every change; `written_version` is that of the newest change of a writer, or NEVER.
+    """
 
     version: int
     program: Program | None
+    written_version: int
+    facts: Facts = Facts()
 
 
 def events_key(program_id: str, message_id: UUID) -> Item:
@@ -196,24 +208,40 @@ def program_key(program_id: str) -> Item:
     return {"program_id": {"S": program_id}}
 
 
-def program_item(program: Program) -> Item:
-    """Core data as one flat item. What is None is left out."""
-    return _attributes({name: getattr(program, name) for name in program.__struct_fields__})
+def program_item(program: Program, *, counted: int = 0) -> Item:
+    """Core data as one flat item, with the fact that it does not say itself. What is None is left out."""
+    fields = {name: getattr(program, name) for name in program.__struct_fields__}
+    return _attributes(fields | {"counted": counted or None})
 
 
-def tombstone_item(program_id: str, version: int) -> Item:
-    """What stays of a deleted program, so that nothing older revives it."""
-    return _attributes({"program_id": program_id, "version": version, "deleted": True})
+def tombstone_item(
+    program_id: str, version: int, *, written_version: int | None = None, facts: Facts | None = None
+) -> Item:
+    """What stays of a deleted program, so that nothing older revives it and no fact is lost."""
+    known = facts or Facts()
+    return _attributes(
+        {
+            "program_id": program_id,
+            "version": version,
+            "deleted": True,
+            "written_version": written_version,
+            "counted": known.counted or None,
+            "flagged": known.flagged or None,
+            "flooded_until_ms": known.flooded_until_ms or None,
+        }
+    )
 
 
 def program_from_item(item: Item) -> StoredProgram:
     """The stored program or tombstone. Attributes of a newer version are passed over."""
     plain = _plain(item)
     version = int(plain["version"])
+    written_version = int(plain.get("written_version", version))
+    facts = Facts(**{name: plain[name] for name in Facts.__struct_fields__ if name in plain})
     if plain.get("deleted"):
-        return StoredProgram(version, None)
+        return StoredProgram(version, None, written_version, facts)
     known = {name: plain[name] for name in Program.__struct_fields__ if name in plain}
-    return StoredProgram(version, Program(**known))
+    return StoredProgram(version, Program(**known), written_version, facts)
 
 
 def lane_of(shard_id: str, partition_key: str | None) -> str:
@@ -269,6 +297,8 @@ def _attribute(value: _Plain) -> AttributeValue:
         return {"S": value}
     if isinstance(value, tuple):
         return {"L": [{"S": text} for text in value]}
+    if isinstance(value, dict):
+        return {"M": {name: {"N": str(number)} for name, number in value.items()}}
     return {"N": str(value)}
 
 
@@ -280,6 +310,8 @@ def _value(attribute: AttributeValue) -> Any:
     ((kind, value),) = attribute.items()
     if isinstance(value, list):
         return tuple(str(_value(each)) for each in value)
+    if isinstance(value, dict):
+        return {name: _value(each) for name, each in value.items()}
     if kind == "N":
         number = Decimal(value)
         return int(number) if number == number.to_integral_value() else number

@@ -43,6 +43,7 @@ class InvalidReason(StrEnum):
     BUDGET_SPENT = "budget_spent"
     BOT = "bot"
     PREFETCH = "prefetch"
+    FLOOD = "flood"
 
 
 class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -92,12 +93,30 @@ class ProgramFields(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
                 )
 
 
-class Program(ProgramFields, frozen=True, kw_only=True, rename="camel"):
-    """Core data as stored and pushed. `budget_spent` is set by the system, never by a writer."""
+class PublicProgram(ProgramFields, frozen=True, kw_only=True, rename="camel"):
+    """Core data as anyone may read it. What is not ProgramFields is set by the system, never by a writer.
+
+    `version` grows with every change, `written_version` is that of the newest change of a writer: what was
+    written by older code has none, and then it is `version`. The program is paused until
+    `flooded_until_ms` (schemas/facts.py).
+    """
 
     program_id: ProgramId
     version: Version
     budget_spent: bool = False
+    written_version: Version | None = None
+    flooded_until_ms: Count | None = None
+
+
+class Program(PublicProgram, frozen=True, kw_only=True, rename="camel"):
+    """Core data as stored and pushed: also which visitors are flagged, and until when."""
+
+    flagged: dict[str, int] | None = None
+
+    @property
+    def public(self) -> PublicProgram:
+        """Without visitors, who are nobody else's business."""
+        return PublicProgram(**{name: getattr(self, name) for name in PublicProgram.__struct_fields__})
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,4 +1,9 @@
-"""Updates: every change of core data, as one JSON message each on the update stream."""
+"""Updates: every change of core data, as one JSON message each on the update stream.
+
+Writers change a program, and the last of them wins by its version. What the system itself finds out is a
+fact (schemas/facts.py) and has none. A message that a reader does not know is poison to it: so `refresh` is
+upgraded before whoever sends a new one.
+"""
 
 from typing import Literal
 from uuid import UUID
@@ -6,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from schemas.errors import UNREADABLE, UpdateError
+from schemas.facts import Visitor
 from schemas.programs import Count, Program, ProgramId, Totals, Version
 
 MatchedBy = Literal["click_id", "visitor"]
@@ -37,6 +43,31 @@ class ProgramTotals(msgspec.Struct, frozen=True, kw_only=True, rename="camel", t
 
     program_id: ProgramId
     totals: Totals
+
+    @property
+    def key(self) -> str:
+        return self.program_id
+
+
+class BudgetReached(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="budget_reached"):
+    """A fact: so many valid events of the program are stored, at least."""
+
+    program_id: ProgramId
+    counted: Count
+
+    @property
+    def key(self) -> str:
+        return self.program_id
+
+
+class VisitorFlagged(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="visitor_flagged"):
+    """A fact: the visitor floods the program, with so many `clicks` in a window, and its events do not count
+    before `until_ms` (epoch milliseconds)."""
+
+    program_id: ProgramId
+    visitor: Visitor
+    until_ms: Count
+    clicks: Count
 
     @property
     def key(self) -> str:
@@ -75,7 +106,10 @@ class ConversionMatched(
         return self.program_id
 
 
-Update = ProgramChanged | ProgramDeleted | ProgramTotals | CachePurged | ConversionMatched
+CoreDataUpdate = ProgramChanged | ProgramDeleted | BudgetReached | VisitorFlagged
+"""What changes the item of a program."""
+
+Update = CoreDataUpdate | ProgramTotals | CachePurged | ConversionMatched
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Update] = msgspec.json.Decoder(Update)

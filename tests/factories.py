@@ -60,6 +60,11 @@ def program(**fields: Any) -> Program:
     return replace(_PROGRAM, **fields)
 
 
+def applied(written: Program, **fields: Any) -> Program:
+    """The program as `refresh` holds it once it has applied this change of a writer."""
+    return replace(written, **({"written_version": written.version} | fields))
+
+
 def totals(**fields: Any) -> Totals:
     """Totals of a program with a few events of every kind."""
     return replace(Totals(views=5, clicks=3, conversions=2, invalid=1), **fields)

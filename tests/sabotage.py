@@ -56,11 +56,33 @@ SABOTAGES = (
     Sabotage(
         "version check in DynamoDB",
         Edit(
-            "lambdas/refresh.py",
-            '"attribute_not_exists(program_id) OR version < :version"',
-            '"attribute_not_exists(program_id) OR version <> :version"',
+            "lambdas/programs.py",
+            "if version <= held.written_version:",
+            "if version == held.written_version:",
         ),
         ("tests/lambdas/test_refresh.py::test_any_order_repetition_and_kill_ends_the_same",),
+    ),
+    Sabotage(
+        "condition of a change of core data",
+        Edit("lambdas/programs.py", '"version = :held"', '"program_id <> :held"'),
+        ("tests/lambdas/test_programs.py::test_another_delivery_in_between_is_merged",),
+    ),
+    Sabotage(
+        "version that grows with a fact",
+        Edit(
+            "lambdas/programs.py",
+            "_stored(held.program, version, held.written_version, facts)",
+            "_stored(held.program, held.version, held.written_version, facts)",
+        ),
+        (
+            "tests/lambdas/test_refresh.py::test_a_fact_is_stored_cached_and_published",
+            "tests/properties/test_convergence.py",
+        ),
+    ),
+    Sabotage(
+        "larger of two counts",
+        Edit("schemas/facts.py", "counted=max(held.counted, found.counted)", "counted=found.counted"),
+        ("tests/schemas/test_facts.py::test_facts_are_joined_in_any_order_and_grouping",),
     ),
     Sabotage(
         "flush on reconnect",

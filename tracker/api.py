@@ -20,7 +20,7 @@ from schemas.errors import (
     UnsupportedMediaTypeError,
     UpdateStreamUnavailableError,
 )
-from schemas.programs import Program, Totals
+from schemas.programs import PublicProgram, Totals
 from tracker.answers import JSON
 from tracker.changes import Change
 from tracker.openapi import MESSAGE_ID, PROGRAM_ID, Answer, Body, Errors, Operation
@@ -90,13 +90,14 @@ _SLOWER = BatchAnswer(
     errors=[Rejected(index=0, reason="rate_limited", detail="more than 10 events a second of this program")],
 )
 _PROGRAM = ProgramAnswer(
-    Program(
+    PublicProgram(
         program_id=PROGRAM_ID,
         name="program2",
         customer_id=9124,
         customer_name="Customer2",
         checksum="124",
         version=_VERSION,
+        written_version=_VERSION,
     ),
     Totals(views=5, clicks=3, conversions=2, invalid=1),
 )

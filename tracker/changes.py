@@ -48,7 +48,7 @@ class Changes:
         """Makes each program what its fields say; at most 500 at once."""
         known = await asyncio.gather(*(self._known(program_id) for program_id in fields))
         changed = [
-            ProgramChanged(program=_program(program_id, own, record, self._versions.next(record.version)))
+            ProgramChanged(program=_program(program_id, own, self._versions.next(record.version)))
             for (program_id, own), record in zip(fields.items(), known, strict=True)
         ]
         versions = {update.key: update.program.version for update in changed}
@@ -87,8 +87,7 @@ class Changes:
                 future.cancel()
 
 
-def _program(program_id: str, fields: ProgramFields, known: Record, version: int) -> Program:
-    """`fields` as the program's next version. A spent budget stays spent until it is changed."""
+def _program(program_id: str, fields: ProgramFields, version: int) -> Program:
+    """`fields` as the program's next version. What the system sets is not a writer's to say."""
     own = {name: getattr(fields, name) for name in ProgramFields.__struct_fields__}
-    spent = known.program is not None and known.program.budget_spent and known.program.budget == fields.budget
-    return Program(program_id=program_id, version=version, budget_spent=spent, **own)
+    return Program(program_id=program_id, version=version, **own)

@@ -8,6 +8,7 @@ import msgspec
 from uuid_utils import uuid7
 
 from schemas.events import KINDS, CoreData, Event
+from schemas.facts import flood_reason
 from schemas.programs import InvalidReason, Privacy, Program, invalid_reason
 from tracker.addresses import written
 from tracker.privacy import Traces, allows_cookie, kept, policy_for
@@ -22,7 +23,8 @@ class Tracked(NamedTuple):
 
     The event holds no more of its sender than the program lets be kept, so whatever is told to others
     (a macro of a destination, say) is taken from it. `counts` says whether the program counts events
-    now, whoever sends them: a bot's click is not valid, and yet goes where the others go.
+    now, whoever sends them: a bot's click is not valid, and yet goes where the others go. So does a click
+    in a flood, since a person may be among those who click.
     `new_visitor` is to be set as the visitor cookie.
     """
 
@@ -51,13 +53,10 @@ class EventMaker:
         is_unnamed = sender.keeps_cookies and not traces.visitor and not sender_reason
         named = new_visitor() if is_unnamed and allows_cookie(policy) else None
         traces = traces._replace(visitor=named) if named else traces
-        event = _event(
-            program,
-            asked,
-            self._kept(traces, policy, program.program_id, now_ms),
-            reason=sender_reason or program_reason,
-            now_ms=now_ms,
-        )
+        traces = self._kept(traces, policy, program.program_id, now_ms)
+        reason = sender_reason or program_reason
+        reason = reason or flood_reason(program, visitor=traces.visitor, now_ms=now_ms)
+        event = _event(program, asked, traces, reason=reason, now_ms=now_ms)
         return Tracked(event, program, program_reason is None, named)
 
     def _sender_reason(self, traces: Traces, sender: Sender) -> InvalidReason | None:

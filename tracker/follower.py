@@ -163,7 +163,8 @@ class Follower:
         if held is not None and held.version >= program.version:
             return False
         self._programs[program.program_id] = program
-        self._board.put(("programs", program.program_id), program)
+        shown = program.public if isinstance(program, Program) else program
+        self._board.put(("programs", program.program_id), shown)
         return True
 
     def _take_totals(self, program_id: str, totals: Totals) -> None:

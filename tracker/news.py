@@ -19,6 +19,9 @@ NEWS_MAX_AGE_MS = RECORD_TTL_S * 1000
 
 Kind = Literal["changed", "deleted", "purged"]
 
+_VERSIONS = ("version", "written_version")
+"""What differs in every change."""
+
 
 class News(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A change, `delay_ms` after it was written. `fields` are those that differ from what was known.
@@ -121,5 +124,5 @@ def _delay_ms(version: int, now_ms: int) -> int:
 
 def _differing(before: Program, after: Program) -> Iterator[str]:
     for spec in msgspec.structs.fields(Program):
-        if spec.name != "version" and getattr(before, spec.name) != getattr(after, spec.name):
+        if spec.name not in _VERSIONS and getattr(before, spec.name) != getattr(after, spec.name):
             yield spec.encode_name

@@ -149,7 +149,7 @@ class Programs:
         if entry is not None and record.version >= entry.record.version:
             self._time(entry.record, record)
             self._keep(program_id, record, entry.gaps)
-        self._wake(program_id, record.version)
+        self._wake(program_id, _written_version(record))
 
     def purge(self, version: int) -> None:
         """Forgets every program."""
@@ -172,7 +172,8 @@ class Programs:
         self._gap()
 
     def applied(self, program_id: str, version: int) -> "asyncio.Future[None]":
-        """Done once an invalidation with this or a newer version came. Ask before sending the change."""
+        """Done once an invalidation came that holds a writer's change of this or a newer version: a fact
+        moves the version, too. Ask before sending the change."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(program_id, {})[future] = version
         future.add_done_callback(lambda done: self._forget(program_id, done))
@@ -310,3 +311,8 @@ class Programs:
 
 def _newest(record: Record, *others: Record | None) -> Record:
     return max((record, *(other for other in others if other)), key=lambda each: each.version)
+
+
+def _written_version(record: Record) -> int:
+    written = record.program.written_version if record.program else None
+    return record.version if written is None else written

@@ -23,7 +23,15 @@ from schemas.invalidations import (
 )
 from schemas.invocations import DeliveredRecord, Invocation, KinesisRecord, decode_invocation
 from schemas.redis import read_program, read_totals
-from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, decode_update, encode_update
+from schemas.updates import (
+    BudgetReached,
+    CachePurged,
+    ProgramChanged,
+    ProgramDeleted,
+    VisitorFlagged,
+    decode_update,
+    encode_update,
+)
 from tests.abuse.mangling import hostile_requests, mangled
 from tests.factories import NOW_MS, program
 from tests.schemas import strategies
@@ -45,6 +53,14 @@ bodies = st.lists(strategies.events.map(encode_event), min_size=1, max_size=3)
 updates = (
     strategies.programs.map(lambda each: ProgramChanged(program=each))
     | st.builds(ProgramDeleted, program_id=strategies.program_ids, version=versions)
+    | st.builds(BudgetReached, program_id=strategies.program_ids, counted=strategies.counts)
+    | st.builds(
+        VisitorFlagged,
+        program_id=strategies.program_ids,
+        visitor=strategies.texts.filter(bool),
+        until_ms=strategies.counts,
+        clicks=strategies.counts,
+    )
     | st.builds(CachePurged, version=versions)
 )
 invalidations = st.builds(

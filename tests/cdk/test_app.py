@@ -1,5 +1,6 @@
 """The deployment as a whole: its stacks, its review, its lint."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,12 @@ def test_a_change_of_code_touches_the_stack_of_that_code_alone(synthesise: Synth
     assert changed(before, synthesise({})) == set()
     assert changed(before, synthesise({}, code="changed = True")) == {"functions"}
     assert changed(before, synthesise({"containerImage": "example.com/tracker:2"})) == {"services"}
+
+
+def test_functions_are_upgraded_before_the_services_that_send_to_them(assembly: Assembly) -> None:
+    artifacts = json.loads((assembly.folder / "manifest.json").read_text())["artifacts"]
+
+    assert "tracker-functions" in artifacts["tracker-services"]["dependencies"]
 
 
 def test_a_larger_redis_touches_the_cache_alone(synthesise: Synthesis) -> None:

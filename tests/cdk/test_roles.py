@@ -37,6 +37,7 @@ CALLED: dict[str, set[Need]] = {
         ("s3:PutObject", "objects FailedEvents"),
     },
     "Refresh": {
+        ("dynamodb:GetItem", "table Programs"),
         ("dynamodb:PutItem", "table Programs"),
         ("s3:PutObject", "objects FailedEvents"),
         ("secretsmanager:GetSecretValue", "secret CachePassword"),

@@ -8,7 +8,7 @@ from schemas.dynamodb import program_item
 from schemas.programs import Totals
 from schemas.redis import RECORD_FIELDS, Record, program_key, read_program
 from schemas.updates import ProgramChanged, encode_update
-from tests.factories import click, program, view
+from tests.factories import applied, click, program, view
 from tests.lambdas.cloud import Cloud, delivered
 from tests.lambdas.recorded import RECORDED
 from tests.lambdas.runtime import Runtime
@@ -29,7 +29,7 @@ def test_persist_stores_and_counts_from_its_bundle_alone(runtime: Runtime, cloud
 
 
 def test_refresh_applies_a_change_from_its_bundle_alone(runtime: Runtime, cloud: Cloud, redis: Redis) -> None:
-    changed = program(name="Autumn sale")
+    changed = applied(program(name="Autumn sale"))
     update = encode_update(ProgramChanged(program=changed))
 
     with runtime.start("refresh") as refresh:

@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as NotConnectedError
 from lambdas.batch import Record
 from lambdas.refresh import Refresh
 from lambdas.settings import RefreshSettings
-from schemas.dynamodb import PROGRAMS_KEY, Item, program_item, tombstone_item
+from schemas.dynamodb import PROGRAMS_KEY, Item, program_from_item, program_item, tombstone_item
+from schemas.facts import Facts
 from schemas.failures import decode_failed
 from schemas.invalidations import (
     CacheInvalidated,
@@ -23,21 +24,23 @@ from schemas.invalidations import (
 from schemas.programs import Program, Totals
 from schemas.redis import totals_key
 from schemas.updates import (
+    BudgetReached,
     CachePurged,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
     Update,
+    VisitorFlagged,
     encode_update,
 )
-from tests.factories import program
+from tests.factories import NOW_MS, VERSION, applied, program
 from tests.lambdas.memory import Killed, MemoryBucket, MemoryCache, MemoryDynamoDB, Steps, client_error
 from tests.lambdas.world import Shard
 from tests.schemas.test_matches import make_match
 
 ID = "212313"
 SETTINGS = RefreshSettings(programs_table="programs", failed_events_bucket="failed")
-OLD, NEW, NEWEST = (program(version=version, name=f"version {version}") for version in (1, 2, 3))
+OLD, NEW, NEWEST = (applied(program(version=version, name=f"version {version}")) for version in (1, 2, 3))
 
 
 class Site:
@@ -54,7 +57,13 @@ class Site:
         return [self.shard.record(encode_update(update), key=update.key) for update in updates]
 
     def apply(self, records: Sequence[Record]) -> Record | None:
-        refresh = Refresh(dynamodb=self.dynamodb, cache=self.cache, s3=self.bucket, settings=SETTINGS)
+        refresh = Refresh(
+            dynamodb=self.dynamodb,
+            cache=self.cache,
+            s3=self.bucket,
+            settings=SETTINGS,
+            clock_ms=lambda: NOW_MS,
+        )
         return refresh.apply(records)
 
     def deliver(self, *updates: Update) -> None:
@@ -123,7 +132,7 @@ def test_the_same_change_again_publishes_nothing(site: Site) -> None:
 def test_a_deleted_program_leaves_a_tombstone(site: Site) -> None:
     site.deliver(ProgramChanged(program=OLD), ProgramDeleted(program_id=ID, version=2))
 
-    assert site.item == tombstone_item(ID, 2)
+    assert site.item == tombstone_item(ID, 2, written_version=2)
     assert site.cached == (2, None)
     assert site.published[-1] == ProgramInvalidated(program_id=ID, version=2, program=None)
 
@@ -131,7 +140,7 @@ def test_a_deleted_program_leaves_a_tombstone(site: Site) -> None:
 def test_a_late_change_does_not_revive_a_deleted_program(site: Site) -> None:
     site.deliver(ProgramDeleted(program_id=ID, version=2), ProgramChanged(program=OLD))
 
-    assert site.item == tombstone_item(ID, 2)
+    assert site.item == tombstone_item(ID, 2, written_version=2)
     assert site.cached == (2, None)
 
 
@@ -166,7 +175,7 @@ def test_an_older_change_brings_the_tombstone_back_to_an_emptied_cache(site: Sit
     assert site.cached == (2, None)
 
 
-@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("step", range(6))
 def test_killed_at_any_step_then_retried(site: Site, step: int) -> None:
     records = site.records(ProgramChanged(program=NEW))
     site.steps.kill_at(step)
@@ -254,6 +263,7 @@ def test_what_is_no_update_is_set_aside_and_its_neighbours_pass(site: Site, data
 
 
 FAULTS = {
+    "get_item": [client_error("ThrottlingException")],
     "put_item": [client_error("ThrottlingException"), EndpointConnectionError(endpoint_url="http://aws")],
     "publish": [NotConnectedError("down")],
     "forget_programs": [NotConnectedError("down")],
@@ -272,7 +282,13 @@ def test_the_first_record_that_a_dependency_does_not_take_is_the_answer(
     purge, change = site.records(CachePurged(version=7), ProgramChanged(program=NEW))
     site.steps.faults[operation].append(error)
     batch = [poison, purge, change]
-    failing = {"put_item": change, "publish": purge, "forget_programs": purge, "put_object": poison}
+    failing = {
+        "get_item": change,
+        "put_item": change,
+        "publish": purge,
+        "forget_programs": purge,
+        "put_object": poison,
+    }
 
     first = site.apply(batch)
 
@@ -314,13 +330,52 @@ def test_a_bug_is_not_taken_for_an_outage(site: Site) -> None:
         site.deliver(ProgramChanged(program=NEW))
 
 
+def test_a_fact_is_stored_cached_and_published(site: Site) -> None:
+    site.deliver(ProgramChanged(program=program(version=1, budget=5)))
+
+    site.deliver(BudgetReached(program_id=ID, counted=5), BudgetReached(program_id=ID, counted=5))
+
+    spent = program(version=VERSION, written_version=1, budget=5, budget_spent=True)
+    assert site.item == program_item(spent, counted=5)
+    assert site.cached == (VERSION, spent)
+    assert site.published[1:] == [changed(spent)]
+
+
+def test_a_fact_about_a_program_that_nobody_wrote_is_a_tombstone(site: Site) -> None:
+    site.deliver(BudgetReached(program_id=ID, counted=5))
+
+    assert site.cached == (VERSION, None)
+    assert site.published == [ProgramInvalidated(program_id=ID, version=VERSION, program=None)]
+
+
+def test_a_fact_killed_before_it_is_published_is_published_by_the_retry(site: Site) -> None:
+    site.deliver(ProgramChanged(program=NEW))
+    records = site.records(VisitorFlagged(program_id=ID, visitor="v", until_ms=2**52, clicks=100))
+    site.steps.kill_at(site.steps.seen.index("before publish"))
+    with pytest.raises(Killed):
+        site.apply(records)
+
+    site.steps.hook = lambda step: None
+    assert site.apply(records) is None
+
+    flagged = program(version=VERSION, written_version=2, name="version 2", flagged={"v": 2**52})
+    assert site.cached == (VERSION, flagged)
+
+
 VERSIONS = range(1, 7)
-updates: Sequence[Update] = [
+updates: list[Update] = [
     ProgramDeleted(program_id=ID, version=version)
     if version % 3 == 0
     else ProgramChanged(program=program(version=version, name=f"version {version}"))
     for version in VERSIONS
-] + [ProgramTotals(program_id=ID, totals=Totals(views=views, clicks=1)) for views in VERSIONS]
+]
+updates += [ProgramTotals(program_id=ID, totals=Totals(views=views, clicks=1)) for views in VERSIONS]
+updates += [BudgetReached(program_id=ID, counted=counted) for counted in VERSIONS]
+updates += [
+    VisitorFlagged(program_id=ID, visitor=visitor, until_ms=2**52 + later, clicks=100)
+    for visitor, later in (("a", 1), ("a", 2), ("b", 1))
+]
+FACTS = Facts(counted=6, flagged={"a": 2**52 + 2, "b": 2**52 + 1})
 
 
 @given(
@@ -346,8 +401,10 @@ def test_any_order_repetition_and_kill_ends_the_same(
         site.steps.hook = lambda step: None
         assert site.apply(records[start:end]) is None
 
-    assert site.item == tombstone_item(ID, 6)
-    assert site.cached == (6, None)
+    assert site.item is not None
+    version = program_from_item(site.item).version
+    assert site.item == tombstone_item(ID, version, written_version=6, facts=FACTS)
+    assert site.cached == (version, None)
     assert site.totals() == Totals(views=6, clicks=1)
     assert_versions_grow(site.published)
 

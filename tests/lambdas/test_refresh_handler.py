@@ -45,13 +45,13 @@ from schemas.updates import (
     Update,
     encode_update,
 )
-from tests.factories import program
+from tests.factories import applied, program
 from tests.lambdas.cloud import SHARD_ID, Cloud, delivered
 from tests.lambdas.memory import Killed
 
 APPLIED: dict[str, Any] = {"batchItemFailures": []}
 ID = "212313"
-OLD, NEW = (program(version=version, name=f"version {version}") for version in (1, 2))
+OLD, NEW = (applied(program(version=version, name=f"version {version}")) for version in (1, 2))
 
 Handler = Callable[..., Any]
 
@@ -125,7 +125,7 @@ def test_a_late_change_does_not_revive_a_deleted_program(
 
     assert handler(ProgramChanged(program=OLD)) == APPLIED
 
-    assert cloud.program(ID) == tombstone_item(ID, 2)
+    assert cloud.program(ID) == tombstone_item(ID, 2, written_version=2)
     assert cached(redis) == Record(2, None)
 
 
@@ -260,7 +260,7 @@ def test_any_order_and_repetition_ends_the_same(
 
     assert handler(*some[:cut]) == handler(*some[cut:]) == APPLIED
 
-    newest = program(program_id=program_id, version=5, name="v5")
+    newest = applied(program(program_id=program_id, version=5, name="v5"))
     assert cloud.program(program_id) == program_item(newest)
     assert cached(redis, program_id) == Record(5, newest)
     assert cached_totals(redis, program_id) == Totals(views=5)

@@ -5,7 +5,7 @@ Real: Refresh, Programs, Link. In memory: DynamoDB, Redis, its channel, time.
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -18,9 +18,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from lambdas.batch import Record as StreamRecord
 from lambdas.refresh import Refresh
 from lambdas.settings import RefreshSettings
-from schemas.dynamodb import PROGRAMS_KEY
+from schemas.dynamodb import NEVER, PROGRAMS_KEY, StoredProgram
+from schemas.facts import FLAGGED_MAX, Facts, is_spent, joined
 from schemas.redis import Record
-from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update, encode_update
+from schemas.updates import (
+    BudgetReached,
+    CachePurged,
+    ProgramChanged,
+    ProgramDeleted,
+    Update,
+    VisitorFlagged,
+    encode_update,
+)
 from tests.factories import NOW_MS, program
 from tests.lambdas.memory import Killed, MemoryBucket, MemoryDynamoDB, Steps, not_connected
 from tests.properties.leaping import LeapingLoop, turns
@@ -43,6 +52,7 @@ node_numbers = st.integers(0, NODES - 1)
 program_ids = st.sampled_from(PROGRAM_IDS)
 versions = st.none() | st.none() | st.integers(1, 9)
 """The next one, or any: from skewed clocks they come out of order, and two may be the same."""
+visitors = st.sampled_from(["visitor-1", "visitor-2"])
 losses = st.sampled_from(["cut", "stall", "replace", "lose"])
 rarely = st.integers(0, 3).map(lambda n: n == 0)
 deliveries = st.sampled_from(
@@ -51,7 +61,8 @@ deliveries = st.sampled_from(
 
 
 class Convergence(RuleBasedStateMachine):
-    """Every rule is something that happens to updates, to Redis, or at a tracker."""
+    """Every rule is something that happens to updates, to Redis, or at a tracker. Facts last throughout:
+    `refresh` stands at NOW_MS."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,13 +76,16 @@ class Convergence(RuleBasedStateMachine):
             cache=self.redis,
             s3=MemoryBucket(self.steps),
             settings=RefreshSettings(programs_table=TABLE, failed_events_bucket="failed"),
+            clock_ms=lambda: NOW_MS,
         )
         self.stream: list[StreamRecord] = []
         self.applied = 0
         self.nodes: list[Node] = []
         self.nothing = self.redis.snapshot()
         self.newest: Counter[str] = Counter()
-        """The highest version ever sent, by program."""
+        """The highest version that a writer ever sent, by program."""
+        self.facts: defaultdict[str, Facts] = defaultdict(Facts)
+        """What all facts ever sent say, by program."""
         self.seen: dict[tuple[int, str], int] = {}
         """The highest version ever answered, by tracker and program."""
 
@@ -82,11 +96,33 @@ class Convergence(RuleBasedStateMachine):
     @rule(program_id=program_ids, version=versions, deleted=rarely, delivery=deliveries)
     def a_program_changes(self, program_id: str, version: int | None, deleted: bool, delivery: str) -> None:
         issued = self.newest[program_id] + 1 if version is None else version
-        name = f"change {len(self.stream)}"
-        changed = ProgramChanged(program=program(program_id=program_id, name=name, version=issued))
+        name, budget = f"change {len(self.stream)}", len(self.stream) % 5
+        changed = ProgramChanged(
+            program=program(program_id=program_id, name=name, version=issued, budget=budget)
+        )
         self.send(ProgramDeleted(program_id=program_id, version=issued) if deleted else changed)
         self.newest[program_id] = max(self.newest[program_id], issued)
         getattr(self, delivery)()
+
+    @rule(program_id=program_ids, counted=st.integers(1, 5), delivery=deliveries)
+    def a_budget_is_reached(self, program_id: str, counted: int, delivery: str) -> None:
+        self.send(BudgetReached(program_id=program_id, counted=counted))
+        self.find(program_id, Facts(counted=counted))
+        getattr(self, delivery)()
+
+    @rule(program_id=program_ids, visitor=visitors, later_ms=st.integers(1, 3), delivery=deliveries)
+    def a_visitor_floods(self, program_id: str, visitor: str, later_ms: int, delivery: str) -> None:
+        until_ms = NOW_MS + later_ms
+        self.send(VisitorFlagged(program_id=program_id, visitor=visitor, until_ms=until_ms, clicks=100))
+        self.find(program_id, Facts(flagged={visitor: until_ms}))
+        getattr(self, delivery)()
+
+    @rule(program_id=program_ids, later_ms=st.integers(1, 3), delivery=deliveries)
+    def a_crowd_floods(self, program_id: str, later_ms: int, delivery: str) -> None:
+        """Each is a fact of its own, and all but the last wait with those before."""
+        for number in range(FLAGGED_MAX):
+            self.a_visitor_floods(program_id, f"one of many {number}", later_ms, "left_waiting")
+        self.a_visitor_floods(program_id, "the one too many", later_ms, delivery)
 
     @rule(version=st.integers(1, 5), delivery=deliveries)
     def caches_are_purged(self, version: int, delivery: str) -> None:
@@ -215,6 +251,9 @@ class Convergence(RuleBasedStateMachine):
             )
         )
 
+    def find(self, program_id: str, found: Facts) -> None:
+        self.facts[program_id] = joined(self.facts[program_id], found, now_ms=NOW_MS)
+
     def deliver_batch(self, records: list[StreamRecord]) -> None:
         assert self.refresh.apply(records) is None
 
@@ -246,10 +285,18 @@ class Convergence(RuleBasedStateMachine):
         for program_id in PROGRAM_IDS:
             newest = self.truth.held(program_id) or NOTHING
             answers = [await node.programs.record(program_id) for node in self.nodes]
-            assert newest.version == self.newest[program_id]
+            self._check_truth(program_id, self.truth.stored(program_id))
             assert answers == [newest] * NODES
             assert await self._read_by_a_new_task(program_id) == newest
             assert (await self.redis.read(program_id) or NOTHING) == newest
+
+    def _check_truth(self, program_id: str, stored: StoredProgram | None) -> None:
+        newest, facts = self.newest.get(program_id, NEVER), self.facts[program_id]
+        assert (stored.written_version, stored.facts) == (newest, facts) if stored else newest == NEVER
+        if stored is not None and stored.program is not None:
+            assert stored.program.budget_spent == is_spent(stored.program.budget, facts)
+            assert stored.program.flagged == (facts.flagged or None)
+            assert stored.program.flooded_until_ms == (facts.flooded_until_ms or None)
 
     async def _read_by_a_new_task(self, program_id: str) -> Record:
         programs = Programs(self.redis, self.truth, SETTINGS, lambda: NOW_MS)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as NotConnectedError
 
-from schemas.dynamodb import program_from_item
+from schemas.dynamodb import StoredProgram, program_from_item
 from schemas.errors import CoreDataUnavailableError, UnavailableError
 from schemas.redis import Change, Record, program_change, program_key, read_program, tombstone_change
 from tests.lambdas.memory import MemoryDynamoDB, Steps
@@ -96,8 +96,12 @@ class Truth:
         return self.held(program_id)
 
     def held(self, program_id: str) -> Record | None:
+        stored = self.stored(program_id)
+        return None if stored is None else Record(stored.version, stored.program)
+
+    def stored(self, program_id: str) -> StoredProgram | None:
         item = self._items.get((program_id,))
-        return None if item is None else Record(*program_from_item(item))
+        return None if item is None else program_from_item(item)
 
 
 class Wire:

@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from schemas.events import KINDS, CoreData, Event
+from schemas.facts import Facts
 from schemas.programs import MAX_SAFE_INTEGER, Program, Totals
 
 counts = st.integers(0, MAX_SAFE_INTEGER)
@@ -52,6 +53,7 @@ totals = st.builds(
     conversions=st.integers(0, 10**12),
     invalid=st.integers(0, 10**12),
 )
+flags = st.dictionaries(texts.filter(bool), st.integers(1, MAX_SAFE_INTEGER), min_size=1, max_size=4)
 programs = st.builds(
     Program,
     program_id=program_ids,
@@ -74,6 +76,12 @@ programs = st.builds(
     rate_per_address_per_s=st.none() | st.integers(1, MAX_SAFE_INTEGER),
     version=counts,
     budget_spent=st.booleans(),
+    written_version=st.none() | counts,
+    flooded_until_ms=st.none() | st.integers(1, MAX_SAFE_INTEGER),
+    flagged=st.none() | flags,
+)
+facts = st.builds(
+    Facts, counted=counts, flagged=st.just({}) | flags, flooded_until_ms=st.integers(0, MAX_SAFE_INTEGER)
 )
 
 _plain_values = st.recursive(

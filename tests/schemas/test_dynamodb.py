@@ -10,6 +10,7 @@ from schemas.dynamodb import (
     EVENTS_KEY,
     EXPIRES_AT,
     LEASES_KEY,
+    NEVER,
     PROGRAMS_KEY,
     STATE_KEY,
     TOTALS_KEY,
@@ -36,6 +37,7 @@ from schemas.dynamodb import (
 )
 from schemas.errors import EventError
 from schemas.events import Event
+from schemas.facts import Facts
 from schemas.programs import MAX_SAFE_INTEGER, Program, Totals
 from tests.factories import VERSION, click, conversion, core_data, program, totals, view
 from tests.schemas import strategies
@@ -259,7 +261,7 @@ def test_a_programs_events_use_all_its_buckets() -> None:
 
 def test_golden_item_of_a_program() -> None:
     assert program_item(program()) == GOLDEN_PROGRAM
-    assert program_from_item(GOLDEN_PROGRAM) == StoredProgram(VERSION, program())
+    assert program_from_item(GOLDEN_PROGRAM) == StoredProgram(VERSION, program(), VERSION)
     assert program_key("212313") == {"program_id": {"S": "212313"}}
 
 
@@ -277,7 +279,11 @@ def test_golden_item_of_a_program_with_everything_set() -> None:
         rate_per_s=1_000,
         rate_per_address_per_s=5,
         budget_spent=True,
+        written_version=VERSION - 1,
+        flooded_until_ms=3,
+        flagged={"visitor-1": 2},
     )
+    facts = Facts(counted=7, flagged={"visitor-1": 2}, flooded_until_ms=3)
     golden: Item = GOLDEN_PROGRAM | {
         "starts_at_ms": {"N": "1"},
         "ends_at_ms": {"N": "2"},
@@ -291,10 +297,14 @@ def test_golden_item_of_a_program_with_everything_set() -> None:
         "rate_per_s": {"N": "1000"},
         "rate_per_address_per_s": {"N": "5"},
         "budget_spent": {"BOOL": True},
+        "written_version": {"N": "1759999999999999"},
+        "counted": {"N": "7"},
+        "flagged": {"M": {"visitor-1": {"N": "2"}}},
+        "flooded_until_ms": {"N": "3"},
     }
 
-    assert program_item(full) == golden
-    assert program_from_item(golden) == StoredProgram(VERSION, full)
+    assert program_item(full, counted=7) == golden
+    assert program_from_item(golden) == StoredProgram(VERSION, full, VERSION - 1, facts)
 
 
 def test_golden_item_of_a_tombstone() -> None:
@@ -305,7 +315,23 @@ def test_golden_item_of_a_tombstone() -> None:
     }
 
     assert tombstone_item("212313", VERSION) == golden
-    assert program_from_item(golden | UNKNOWN) == StoredProgram(VERSION, None)
+    assert program_from_item(golden | UNKNOWN) == StoredProgram(VERSION, None, VERSION)
+
+
+def test_golden_item_of_a_tombstone_that_facts_are_known_of() -> None:
+    facts = Facts(counted=7, flagged={"visitor-1": 2}, flooded_until_ms=3)
+    golden: Item = {
+        "program_id": {"S": "212313"},
+        "version": {"N": "1760000000000000"},
+        "deleted": {"BOOL": True},
+        "written_version": {"N": "-1"},
+        "counted": {"N": "7"},
+        "flagged": {"M": {"visitor-1": {"N": "2"}}},
+        "flooded_until_ms": {"N": "3"},
+    }
+
+    assert tombstone_item("212313", VERSION, written_version=NEVER, facts=facts) == golden
+    assert program_from_item(golden) == StoredProgram(VERSION, None, NEVER, facts)
 
 
 def test_attributes_of_another_writer_of_programs_are_passed_over_or_take_the_default() -> None:
@@ -315,21 +341,32 @@ def test_attributes_of_another_writer_of_programs_are_passed_over_or_take_the_de
         if name not in ("privacy", "key_version", "budget_spent")
     }
 
-    assert program_from_item(GOLDEN_PROGRAM | UNKNOWN) == StoredProgram(VERSION, program())
-    assert program_from_item(older) == StoredProgram(VERSION, program())
+    assert program_from_item(GOLDEN_PROGRAM | UNKNOWN) == StoredProgram(VERSION, program(), VERSION)
+    assert program_from_item(older) == StoredProgram(VERSION, program(), VERSION)
 
 
-@given(strategies.programs)
-def test_round_trip_of_programs(value: Program) -> None:
-    item = program_item(value)
+@given(strategies.programs, strategies.counts)
+def test_round_trip_of_programs(value: Program, counted: int) -> None:
+    item = program_item(value, counted=counted)
 
-    assert program_from_item(item) == StoredProgram(value.version, value)
+    stored = program_from_item(item)
+
+    assert stored.program == value
+    assert stored.version == value.version
+    assert stored.written_version == (
+        value.version if value.written_version is None else value.written_version
+    )
+    assert stored.facts == Facts(
+        counted=counted, flagged=value.flagged or {}, flooded_until_ms=value.flooded_until_ms or 0
+    )
     assert program_key(value.program_id).items() <= item.items()
 
 
-@given(strategies.program_ids, strategies.counts)
-def test_round_trip_of_tombstones(program_id: str, version: int) -> None:
-    assert program_from_item(tombstone_item(program_id, version)) == StoredProgram(version, None)
+@given(strategies.program_ids, strategies.counts, st.just(NEVER) | strategies.counts, strategies.facts)
+def test_round_trip_of_tombstones(program_id: str, version: int, written: int, facts: Facts) -> None:
+    item = tombstone_item(program_id, version, written_version=written, facts=facts)
+
+    assert program_from_item(item) == StoredProgram(version, None, written, facts)
 
 
 def test_golden_item_of_a_lane() -> None:
@@ -402,4 +439,6 @@ def test_a_program_without_lanes_has_no_totals() -> None:
 def test_the_largest_numbers_keep_every_digit() -> None:
     largest = program(version=MAX_SAFE_INTEGER, budget=MAX_SAFE_INTEGER, customer_id=MAX_SAFE_INTEGER)
 
-    assert program_from_item(program_item(largest)) == StoredProgram(MAX_SAFE_INTEGER, largest)
+    assert program_from_item(program_item(largest)) == StoredProgram(
+        MAX_SAFE_INTEGER, largest, MAX_SAFE_INTEGER
+    )

@@ -26,7 +26,8 @@ GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
         b'"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate",'
         b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
         b'"ratePerAddressPerS":null,"programId":"212313",'
-        b'"version":1760000000000000,"budgetSpent":false}}',
+        b'"version":1760000000000000,"budgetSpent":false,'
+        b'"writtenVersion":null,"floodedUntilMs":null,"flagged":null}}',
     ),
     "deleted program": (
         ProgramInvalidated(program_id="212313", version=VERSION, program=None),

@@ -16,7 +16,7 @@ from schemas.programs import (
     Versions,
     invalid_reason,
 )
-from tests.factories import program, totals
+from tests.factories import NOW_MS, VERSION, program, totals
 from tests.schemas import strategies
 
 STARTS_AT_MS = 1_700_000_000_000
@@ -27,7 +27,8 @@ GOLDEN = (
     b'"startsAtMs":null,"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate",'
     b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,'
     b'"ratePerS":null,"ratePerAddressPerS":null,'
-    b'"programId":"212313","version":1760000000000000,"budgetSpent":false}'
+    b'"programId":"212313","version":1760000000000000,"budgetSpent":false,'
+    b'"writtenVersion":null,"floodedUntilMs":null,"flagged":null}'
 )
 GOLDEN_FULL = (
     b'{"name":"program2","customerId":9124,"customerName":"Customer2","checksum":"124","active":false,'
@@ -35,7 +36,8 @@ GOLDEN_FULL = (
     b'"destination":"https://shop.example/{program_id}?click={click_id}#{visitor}","privacy":"full",'
     b'"fallback":"https://shop.example/","origins":["https://shop.example","http://localhost:8000"],'
     b'"ack":"buffered","keyVersion":2,"retentionDays":30,"ratePerS":1000,"ratePerAddressPerS":5,'
-    b'"programId":"212313","version":1760000000000000,"budgetSpent":true}'
+    b'"programId":"212313","version":1760000000000000,"budgetSpent":true,'
+    b'"writtenVersion":1759999999999999,"floodedUntilMs":1760000060000,"flagged":{"visitor-1":1760000030000}}'
 )
 FULL = program(
     active=False,
@@ -52,6 +54,9 @@ FULL = program(
     rate_per_s=1_000,
     rate_per_address_per_s=5,
     budget_spent=True,
+    written_version=VERSION - 1,
+    flooded_until_ms=NOW_MS + 60_000,
+    flagged={"visitor-1": NOW_MS + 30_000},
 )
 
 
@@ -209,12 +214,21 @@ def test_a_program_starts_before_it_ends(starts: int, ends: int) -> None:
         decode(startsAtMs=starts, endsAtMs=ends)
 
 
-def test_a_writer_chooses_all_but_id_version_and_spent_budget() -> None:
+def test_a_writer_chooses_all_but_what_the_system_sets() -> None:
     assert set(Program.__struct_fields__) - set(ProgramFields.__struct_fields__) == {
         "program_id",
         "version",
         "budget_spent",
+        "written_version",
+        "flooded_until_ms",
+        "flagged",
     }
+
+
+def test_what_anyone_may_read_of_a_program_is_all_but_its_visitors() -> None:
+    shown = msgspec.to_builtins(FULL.public)
+
+    assert shown == {name: value for name, value in msgspec.to_builtins(FULL).items() if name != "flagged"}
 
 
 @pytest.mark.parametrize(
@@ -256,6 +270,7 @@ def test_the_published_reasons_are_a_closed_set() -> None:
         "budget_spent",
         "bot",
         "prefetch",
+        "flood",
     }
 
 

@@ -94,7 +94,8 @@ def test_golden_change_of_a_program() -> None:
         b'"startsAtMs":null,"endsAtMs":null,"budget":null,"destination":null,"privacy":"truncate",'
         b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
         b'"ratePerAddressPerS":null,'
-        b'"programId":"212313","version":1760000000000000,"budgetSpent":false}'
+        b'"programId":"212313","version":1760000000000000,"budgetSpent":false,'
+        b'"writtenVersion":null,"floodedUntilMs":null,"flagged":null}'
     )
 
     assert program_change(CHANNEL, program()) == Change(

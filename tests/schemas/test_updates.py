@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from schemas.errors import UpdateError
 from schemas.programs import MAX_SAFE_INTEGER
 from schemas.updates import (
+    BudgetReached,
     CachePurged,
     ConversionMatched,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
     Update,
+    VisitorFlagged,
     decode_update,
     encode_update,
 )
@@ -28,7 +30,8 @@ GOLDEN: dict[str, tuple[Update, bytes, str]] = {
         b'"budget":null,"destination":null,"privacy":"truncate",'
         b'"fallback":null,"origins":null,"ack":null,"keyVersion":0,"retentionDays":null,"ratePerS":null,'
         b'"ratePerAddressPerS":null,"programId":"212313",'
-        b'"version":1760000000000000,"budgetSpent":false}}',
+        b'"version":1760000000000000,"budgetSpent":false,'
+        b'"writtenVersion":null,"floodedUntilMs":null,"flagged":null}}',
         "212313",
     ),
     "program_deleted": (
@@ -40,6 +43,17 @@ GOLDEN: dict[str, tuple[Update, bytes, str]] = {
         ProgramTotals(program_id="212313", totals=totals()),
         b'{"type":"program_totals","programId":"212313",'
         b'"totals":{"views":5,"clicks":3,"conversions":2,"invalid":1}}',
+        "212313",
+    ),
+    "budget_reached": (
+        BudgetReached(program_id="212313", counted=1_000),
+        b'{"type":"budget_reached","programId":"212313","counted":1000}',
+        "212313",
+    ),
+    "visitor_flagged": (
+        VisitorFlagged(program_id="212313", visitor="visitor-1", until_ms=NOW_MS, clicks=100),
+        b'{"type":"visitor_flagged","programId":"212313","visitor":"visitor-1",'
+        b'"untilMs":1760000000000,"clicks":100}',
         "212313",
     ),
     "cache_purged": (
@@ -67,6 +81,14 @@ updates: st.SearchStrategy[Update] = (
     st.builds(ProgramChanged, program=strategies.programs)
     | st.builds(ProgramDeleted, program_id=strategies.program_ids, version=strategies.counts)
     | st.builds(ProgramTotals, program_id=strategies.program_ids, totals=strategies.totals)
+    | st.builds(BudgetReached, program_id=strategies.program_ids, counted=strategies.counts)
+    | st.builds(
+        VisitorFlagged,
+        program_id=strategies.program_ids,
+        visitor=strategies.texts.filter(bool),
+        until_ms=strategies.counts,
+        clicks=strategies.counts,
+    )
     | st.builds(CachePurged, version=strategies.counts)
     | st.builds(
         ConversionMatched,
@@ -88,6 +110,10 @@ almost_updates = st.fixed_dictionaries(
         "version": json_values | strategies.counts,
         "program": json_values,
         "totals": json_values,
+        "counted": json_values | strategies.counts,
+        "visitor": json_values | strategies.texts,
+        "untilMs": json_values | strategies.counts,
+        "clicks": json_values | strategies.counts,
     },
 )
 
@@ -141,6 +167,9 @@ def test_round_trip(update: Update) -> None:
         b'{"type":"program_deleted","programId":"\xff\xfe","version":1}',
         b'{"type":"program_deleted","programId":"\\ud800","version":1}',
         b'{"type":"program_totals","programId":"1","totals":{"views":-1}}',
+        b'{"type":"budget_reached","programId":"1","counted":-1}',
+        b'{"type":"visitor_flagged","programId":"1","visitor":"","untilMs":1,"clicks":1}',
+        b'{"type":"visitor_flagged","programId":"1","visitor":"' + b"v" * 257 + b'","untilMs":1,"clicks":1}',
         GOLDEN["program_changed"][1].replace(b'"destination":null', b'"destination":"javascript:x"'),
         GOLDEN["program_changed"][1].replace(b'"privacy":"truncate"', b'"privacy":"none"'),
         GOLDEN["cache_purged"][1][:-1],

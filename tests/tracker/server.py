@@ -15,7 +15,7 @@ from schemas.places import Place
 from schemas.programs import Acknowledgement, Totals, Versions
 from schemas.redis import Record
 from schemas.updates import CachePurged, ProgramChanged, ProgramDeleted, Update
-from tests.factories import NOW_MS, VERSION, click, core_data, program, totals
+from tests.factories import NOW_MS, VERSION, applied, click, core_data, program, totals
 from tests.tracker.documented import DocumentedClient
 from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.app import create_app
@@ -97,7 +97,7 @@ class Loopback:
     def _apply(self, update: Update) -> None:
         match update:
             case ProgramChanged(program=changed):
-                self._keep(changed.program_id, Record(changed.version, changed))
+                self._keep(changed.program_id, Record(changed.version, applied(changed)))
             case ProgramDeleted(program_id=program_id, version=version):
                 self._keep(program_id, Record(version, None))
             case CachePurged(version=version):
@@ -193,7 +193,7 @@ class Tracker:
         self.app: Sanic[Any, Any]
 
     def set_program(self, **fields: Any) -> None:
-        self.truth.records[ID] = Record(VERSION, program(**fields))
+        self.truth.records[ID] = Record(VERSION, applied(program(**fields)))
 
 
 class Serve(Protocol):

@@ -77,6 +77,8 @@ async def test_a_posted_event_has_its_kind(tracker: Tracker, kind: str, made: ty
         ({"starts_at_ms": 2**52}, {}, "program_not_started"),
         ({"ends_at_ms": 1}, {}, "program_expired"),
         ({"budget_spent": True}, {}, "budget_spent"),
+        ({"flooded_until_ms": 2**52}, {}, "flood"),
+        ({"privacy": "full", "flagged": {"v": 2**52}}, {"visitor": "v"}, "flood"),
     ],
 )
 async def test_an_event_that_does_not_count_says_why_and_is_sent(
@@ -295,17 +297,25 @@ async def test_a_change_is_newer_than_what_is_known_even_if_the_clock_lags(track
     assert answer.json()["version"] == ahead + 1
 
 
-@pytest.mark.parametrize(("budget", "spent"), [(1000, True), (2000, False)])
-async def test_a_spent_budget_stays_spent_until_it_is_changed(
-    tracker: Tracker, budget: int, spent: bool
-) -> None:
+async def test_what_the_system_sets_is_not_a_writers_to_say(tracker: Tracker) -> None:
+    spent = {"budget": 1000, "budgetSpent": True, "writtenVersion": 1, "floodedUntilMs": 2**52}
     tracker.set_program(budget=1000, budget_spent=True)
 
-    await tracker.client.put(f"/programs/{ID}", json=BODY | {"budget": budget})
+    await tracker.client.put(f"/programs/{ID}", json=BODY | spent)
 
     (update,) = tracker.updates.sent
     assert isinstance(update, ProgramChanged)
-    assert update.program.budget_spent is spent
+    assert (update.program.budget, update.program.budget_spent) == (1000, False)
+    assert (update.program.written_version, update.program.flooded_until_ms) == (None, None)
+
+
+async def test_nobody_is_told_which_visitors_are_flagged(tracker: Tracker) -> None:
+    tracker.set_program(flagged={"visitor-1": 2**52}, flooded_until_ms=2**52)
+
+    one, many = [await tracker.client.get(path) for path in (f"/programs/{ID}", "/programs")]
+
+    assert one.json()["program"]["floodedUntilMs"] == 2**52
+    assert "visitor-1" not in one.text + many.text
 
 
 async def test_a_program_can_be_sent_back_as_it_was_read(tracker: Tracker) -> None:

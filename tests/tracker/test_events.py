@@ -79,3 +79,36 @@ def test_a_new_visitor_is_the_events_own() -> None:
 )
 def test_nobody_else_is_given_a_name(asked: EventRequest, sender: Sender, privacy: str) -> None:
     assert made(asked, sender, privacy=privacy).new_visitor is None
+
+
+FLAGGED = "visitor-1"
+
+
+@pytest.mark.parametrize("privacy", ["full", "truncate"])
+def test_a_flagged_visitor_is_known_by_what_privacy_left_of_it(privacy: str) -> None:
+    asked = EventRequest(visitor=FLAGGED)
+    kept = made(asked, BROWSER, privacy=privacy).event.visitor
+    assert kept is not None
+
+    tracked = made(asked, BROWSER, privacy=privacy, flagged={kept: NOW_MS + 1})
+
+    assert (tracked.event.valid, tracked.event.reason, tracked.counts) == (False, "flood", True)
+
+
+def test_what_is_not_kept_of_a_visitor_is_not_judged_by_it() -> None:
+    asked, flagged = EventRequest(visitor=FLAGGED), {FLAGGED: NOW_MS + 1}
+
+    assert made(asked, BROWSER, privacy="truncate", flagged=flagged).event.valid
+    assert made(asked, BROWSER, privacy="anonymous", flagged=flagged).event.valid
+
+
+@pytest.mark.parametrize(
+    ("fields", "sender", "reason"),
+    [
+        ({}, BROWSER, "flood"),
+        ({}, BROWSER._replace(user_agent=BOT), "bot"),
+        ({"budget_spent": True}, BROWSER, "budget_spent"),
+    ],
+)
+def test_a_flood_is_the_last_reason_of_all(fields: dict[str, Any], sender: Sender, reason: str) -> None:
+    assert made(EventRequest(), sender, flooded_until_ms=NOW_MS + 1, **fields).event.reason == reason

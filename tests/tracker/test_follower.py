@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from schemas.errors import CoreDataUnavailableError
 from schemas.invalidations import TaskReported, encode_invalidation
 from schemas.minutes import MINUTE_MS, Minute, minute_of
-from schemas.programs import Program, Totals
+from schemas.programs import Program, PublicProgram, Totals
 from schemas.redis import (
     PUBLISH_IF_MORE,
     PUBLISH_IF_NEWER,
@@ -142,7 +142,7 @@ async def running(world: World) -> AsyncIterator[None]:
 async def test_it_reads_every_program_with_its_totals(redis: Redis) -> None:
     programs = [program(program_id=f"p{number}") for number in range(5)]
     async with following(redis, *programs) as world:
-        assert world.entries(Program) == programs
+        assert world.entries(PublicProgram) == [each.public for each in programs]
         assert [world.row("totals", f"p{number}") for number in range(5)] == [
             (f"p{number}", 1, 0, 0, 0) for number in range(5)
         ]
@@ -155,9 +155,20 @@ async def test_a_change_is_put_there_and_told(redis: Redis) -> None:
         await world.publish(program_change(world.channel, after))
         await world.until(lambda: world.entries(News))
 
-        assert world.entries(Program) == [after]
+        assert world.entries(PublicProgram) == [after.public]
         (told,) = world.entries(News)
         assert (told.program_id, told.delay_ms, told.fields, told.applied) == ("212313", 30, ("name",), 1)
+
+
+async def test_flagged_visitors_are_not_told(redis: Redis) -> None:
+    before = program(version=1)
+    after = replace(before, version=(NOW_MS - 30) * 1_000, flagged={"visitor-1": NOW_MS})
+    async with following(redis, before) as world:
+        await world.publish(program_change(world.channel, after))
+        await world.until(lambda: world.entries(News))
+
+        assert world.entries(PublicProgram) == [after.public]
+        assert [each.fields for each in world.entries(News)] == [("flagged",)]
 
 
 async def test_the_same_version_again_is_no_news(redis: Redis) -> None:
@@ -174,7 +185,7 @@ async def test_a_deleted_program_is_said_to_be_gone(redis: Redis) -> None:
         await world.publish(tombstone_change(world.channel, "212313", NOW_MS * 1_000))
         await world.until(lambda: world.entries(Gone))
 
-        assert world.entries(Program) == []
+        assert world.entries(PublicProgram) == []
         assert [each.kind for each in world.entries(News)] == ["deleted"]
 
 
@@ -239,14 +250,14 @@ async def test_tasks_are_told_with_what_they_have_applied_and_forgotten_when_the
 async def test_a_missed_message_means_reading_again(redis: Redis) -> None:
     async with following(redis, program(version=1)) as world:
         await world.publish(program_change(world.channel, program(version=2)))
-        await world.until(lambda: world.entries(Program) == [program(version=2)])
+        await world.until(lambda: world.entries(PublicProgram) == [program(version=2).public])
         await redis.incr(f"sequence:{world.channel}")
         world.catalog.programs = [program(version=2), program(program_id="missed")]
 
         await world.publish(program_change(world.channel, program(version=3)))
-        await world.until(lambda: len(world.entries(Program)) == 2)
+        await world.until(lambda: len(world.entries(PublicProgram)) == 2)
 
-        assert {each.program_id: each.version for each in world.entries(Program)}["212313"] == 3
+        assert {each.program_id: each.version for each in world.entries(PublicProgram)}["212313"] == 3
 
 
 async def test_a_lost_link_is_said_and_what_happened_meanwhile_is_found(redis: Redis) -> None:
@@ -259,7 +270,7 @@ async def test_a_lost_link_is_said_and_what_happened_meanwhile_is_found(redis: R
         await world.until(lambda: world.state.since_ms == world.clock.now_ms)
         await world.until(lambda: world.state.linked and not world.state.reading)
 
-        assert {each.program_id for each in world.entries(Program)} == {"kept", "new"}
+        assert {each.program_id for each in world.entries(PublicProgram)} == {"kept", "new"}
         assert [each.program_id for each in world.entries(Gone)] == ["gone"]
         assert world.row("totals", "kept") == ("kept", 9, 0, 0, 0)
         assert world.state.since_ms == world.clock.now_ms
@@ -278,7 +289,7 @@ async def test_without_dynamodb_it_goes_on_being_told_and_reads_when_that_is_bac
         world.catalog.down = False
         await world.until(lambda: not world.state.reading)
 
-        assert world.entries(Program) == [program()]
+        assert world.entries(PublicProgram) == [program().public]
 
 
 async def test_more_programs_than_are_kept_are_said_to_be_more(redis: Redis) -> None:
@@ -288,6 +299,6 @@ async def test_more_programs_than_are_kept_are_said_to_be_more(redis: Redis) -> 
         await world.publish(totals_change(world.channel, "p0", Totals(views=8)))
         await world.until(lambda: world.row("totals", "p0") == ("p0", 8, 0, 0, 0))
 
-        assert [each.program_id for each in world.entries(Program)] == ["p0", "p1", "p2"]
+        assert [each.program_id for each in world.entries(PublicProgram)] == ["p0", "p1", "p2"]
         assert world.row("totals", "p4") is None
         assert world.state.full

@@ -28,7 +28,7 @@ def news(board: Board) -> list[News]:
 def test_a_change_says_what_differs_and_how_late_it_was_here() -> None:
     board = Board()
 
-    NewsDesk(board).program(changed(active=False, budget=5), program(), NOW_MS)
+    NewsDesk(board).program(changed(active=False, budget=5, written_version=7), program(), NOW_MS)
 
     (told,) = news(board)
     assert (told.kind, told.name, told.delay_ms, told.fields) == (

@@ -357,6 +357,16 @@ async def test_who_waits_for_a_version_learns_of_it_or_of_a_newer_one(bench: Ben
     assert applied.done()
 
 
+async def test_who_waits_for_a_version_is_not_told_by_a_fact_that_moved_it(bench: Bench) -> None:
+    applied = bench.programs.applied(ID, VERSION + 1)
+
+    bench.programs.apply(ID, Record(VERSION + 1, program(version=VERSION + 1, written_version=VERSION)))
+    assert not applied.done()
+    bench.programs.apply(ID, Record(VERSION + 2, program(version=VERSION + 2, written_version=VERSION + 1)))
+
+    assert applied.done()
+
+
 async def test_who_waits_for_a_purge_learns_of_it(bench: Bench) -> None:
     applied = bench.programs.applied(PURGE, VERSION)
 

@@ -8,7 +8,7 @@ from sanic import Blueprint, Request
 from sanic.response import HTTPResponse
 
 from schemas.errors import UNREADABLE, MalformedError, ProgramNotFoundError
-from schemas.programs import Program, ProgramFields, ProgramId, Totals, is_program_id
+from schemas.programs import ProgramFields, ProgramId, PublicProgram, Totals, is_program_id
 from tracker.answers import answer
 from tracker.changes import Change
 from tracker.routes.admin import admin
@@ -28,6 +28,8 @@ class ProgramBody(ProgramFields, frozen=True, kw_only=True, rename="camel", forb
     program_id: str | None = None
     version: int | None = None
     budget_spent: bool | None = None
+    written_version: int | None = None
+    flooded_until_ms: int | None = None
 
 
 class PageQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class ChangeQuery(msgspec.Struct, frozen=True, kw_only=True):
 class ProgramAnswer(msgspec.Struct, frozen=True):
     """A program and what is stored for it so far."""
 
-    program: Program
+    program: PublicProgram
     totals: Totals
 
 
@@ -74,7 +76,8 @@ async def list_programs(request: Request) -> HTTPResponse:
     query = read_query(request, PageQuery)
     page = await services.catalog.page(limit=query.limit, cursor=query.cursor)
     totals = await services.totals.read_all([program.program_id for program in page.programs])
-    listed = [ProgramAnswer(*each) for each in zip(page.programs, totals, strict=True)]
+    programs = [program.public for program in page.programs]
+    listed = [ProgramAnswer(*each) for each in zip(programs, totals, strict=True)]
     return answer(request, PageAnswer(listed, page.cursor))
 
 
@@ -82,7 +85,7 @@ async def list_programs(request: Request) -> HTTPResponse:
 async def get_program(request: Request, program_id: str) -> HTTPResponse:
     services = services_of(request)
     program = await services.programs.get(checked(program_id))
-    return answer(request, ProgramAnswer(program, await services.totals.read(program_id)))
+    return answer(request, ProgramAnswer(program.public, await services.totals.read(program_id)))
 
 
 @programs.get("/programs/<program_id>/key")
