@@ -15,7 +15,7 @@ from schemas.programs import Totals
 from tests.faults.load import Load
 from tests.faults.witness import Witness
 
-CAUGHT_UP_TIMEOUT_S = 60.0
+CAUGHT_UP_TIMEOUT_S = 120.0
 POLL_S = 0.3
 
 
@@ -34,7 +34,7 @@ class Books:
             client.close()
 
     async def settle(self, load: Load, witness: Witness, program_ids: Iterable[str]) -> tuple[Audit, int]:
-        """The audit once it balances and holds all that reached the stream, or as it is after a minute.
+        """The audit once it balances and holds all that reached the stream, or as it is after two minutes.
 
         Also how many distinct events are stored.
         """

@@ -14,6 +14,8 @@ from tests.faults.stack import System, running_system
 RESULTS = pytest.StashKey[list[Result]]()
 DESELECTED = pytest.StashKey[int]()
 HERE = Path(__file__).parent
+TIMEOUT_S = 300
+"""The longest fault, its load, and what catching up may take."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
