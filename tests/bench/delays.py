@@ -7,20 +7,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from uuid import uuid4
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 
-from cdk.local.freshness import Renamer, Times, read_program
+from cdk.local.freshness import read_program
+from schemas.invalidations import Invalidation, ProgramInvalidated, TaskReported, decode_invalidation
+from schemas.programs import Program
+from schemas.redis import tasks_channel
 from tests.bench.client import Latencies, Order, latencies
 from tests.bench.processes import module
 from tests.bench.requests import FIRST_PROGRAM
 from tests.system.conftest import Stack, running_stack, until
 
 RATES = (10, 100, 1_000)
-SAMPLES = 25
+SAMPLES = 40
 """Of each, one after the other."""
 SETTLE_S = 2
 """Of load before the first sample."""
@@ -31,9 +37,16 @@ LOAD_S = 600
 """More than the samples take: the load is ended after them."""
 
 
+class Change(NamedTuple):
+    """From its message on Redis, and from its PUT, until every task has said that it has applied it."""
+
+    after_message_s: float
+    after_put_s: float
+
+
 class Delays(msgspec.Struct, frozen=True, kw_only=True):
     """Under a load of `rate` events per second; milliseconds. `stored_ms` and `page_ms` are from the POST,
-    `memory_ms` from the invalidation on Redis to every task's answer, `change_ms` from the PUT to that."""
+    `memory_ms` and `change_ms` as Change has them."""
 
     rate: int
     stored_ms: Latencies
@@ -58,8 +71,8 @@ def _under(stack: Stack, rate: int, samples: int) -> Delays:
         rate=rate,
         stored_ms=latencies(stored_s),
         page_ms=latencies(page_s),
-        memory_ms=latencies([each.after_publish_ms / 1000 for each in changes]),
-        change_ms=latencies([each.after_put_ms / 1000 for each in changes]),
+        memory_ms=latencies([each.after_message_s for each in changes]),
+        change_ms=latencies([each.after_put_s for each in changes]),
     )
 
 
@@ -107,16 +120,51 @@ def _totals(stream: httpx.Response) -> Iterator[int]:
             yield from (sum(counts) for program_id, *counts in totals if program_id == QUIET_PROGRAM)
 
 
-async def _changes(stack: Stack, samples: int) -> list[Times]:
-    """A program renamed again and again, and when each tracker answers its new name."""
-    trackers = stack.file.trackers
+async def _changes(stack: Stack, samples: int) -> list[Change]:
+    """A program renamed again and again."""
     async with (
-        httpx.AsyncClient(timeout=TIMEOUT_S) as http,
+        httpx.AsyncClient(base_url=stack.file.trackers[0], timeout=TIMEOUT_S) as http,
         Redis.from_url(stack.file.redis_url) as redis,
         redis.pubsub() as messages,
     ):
-        await messages.subscribe(stack.file.redis_channel)
-        program = read_program(await http.get(f"{trackers[0]}/programs/{QUIET_PROGRAM}"))
-        renamer = Renamer(http, messages, trackers)
-        times = [await renamer.rename(program, f"{program.name} {turn}") for turn in range(samples)]
-    return [each for one in times for each in one]
+        channel = stack.file.redis_channel
+        await messages.subscribe(channel, tasks_channel(channel))
+        program = read_program(await http.get(f"/programs/{QUIET_PROGRAM}"))
+        watch = Watch(messages, tasks=len(stack.file.trackers))
+        return [await watch.change(http, replace(program, name=f"name {turn}")) for turn in range(samples)]
+
+
+class Watch:
+    """Waits until a change has come by and every task has said that it has applied it."""
+
+    def __init__(self, messages: PubSub, *, tasks: int) -> None:
+        self._messages = messages
+        self._tasks = tasks
+
+    async def change(self, http: httpx.AsyncClient, program: Program) -> Change:
+        began_s = time.perf_counter()
+        async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
+            path = f"/programs/{program.program_id}"
+            group.create_task(http.put(path, content=msgspec.json.encode(program)))
+            sequence = await self._published(program)
+            published_s = time.perf_counter()
+            await self._applied(sequence)
+        applied_s = time.perf_counter()
+        return Change(applied_s - published_s, applied_s - began_s)
+
+    async def _published(self, program: Program) -> int:
+        while True:
+            match await self._heard():
+                case ProgramInvalidated(program=Program(name=program.name), sequence=sequence):
+                    return sequence
+
+    async def _applied(self, sequence: int) -> None:
+        tasks: set[str] = set()
+        while len(tasks) < self._tasks:
+            match await self._heard():
+                case TaskReported(task=task, applied=applied) if applied >= sequence:
+                    tasks.add(task)
+
+    async def _heard(self) -> Invalidation | None:
+        message = await self._messages.get_message(ignore_subscribe_messages=True, timeout=TIMEOUT_S)
+        return decode_invalidation(message["data"]) if message else None

@@ -43,7 +43,8 @@ _DELAYS = """\
 
 On the whole local stack (`make run`, with an emulator of AWS in one process), under a steady load: from a
 view's POST until it is in the table, and until a page at the other tracker is told of it; from a change's
-message on Redis until both trackers answer it, and from its PUT until then. Milliseconds, p50 / p99.
+message on Redis until both trackers have said that they have applied it, and from its PUT until then.
+Milliseconds, p50 / p99.
 
 """
 
