@@ -9,12 +9,13 @@ from typing import TypeVar
 
 import msgspec
 
-from tests.bench import delays
+from tests.bench import delays, held
+from tests.bench.endurance import Memory, endure
 from tests.bench.growth import Growth, grow
-from tests.bench.report import document
+from tests.bench.report import Figures, document
 from tests.bench.tracker import QUICK, Measured, Plan, compare, table
 
-Figures = TypeVar("Figures")
+Kind = TypeVar("Kind")
 
 FIGURES = Path(".run/bench")
 DOCUMENT = Path("docs/performance.md")
@@ -37,18 +38,34 @@ def _growth(plan: Plan) -> None:
     _keep("growth", asyncio.run(grow(plan)))
 
 
+def _held(_: Plan) -> None:
+    _keep("held", held.measure())
+
+
+def _endurance(plan: Plan) -> None:
+    _keep("endurance", asyncio.run(endure(plan)))
+
+
 def _delays(_: Plan) -> None:
     _keep("delays", delays.measure())
 
 
 def _report(_: Plan) -> None:
-    measured = _kept("tracker", Measured)
-    DOCUMENT.write_text(document(measured, _kept("growth", Growth), _kept("delays", list[delays.Delays])))
+    figures = Figures(
+        measured=_kept("tracker", Measured),
+        growth=_kept("growth", Growth),
+        held=_kept("held", list[held.Held]),
+        memory=_kept("endurance", list[Memory]),
+        delays=_kept("delays", list[delays.Delays]),
+    )
+    DOCUMENT.write_text(document(figures))
 
 
 _BENCHES: dict[str, Callable[[Plan], None]] = {
     "tracker": _tracker,
     "growth": _growth,
+    "held": _held,
+    "endurance": _endurance,
     "delays": _delays,
     "report": _report,
 }
@@ -73,7 +90,7 @@ def _plan(asked: argparse.Namespace) -> Plan:
     return (QUICK if asked.quick else Plan())._replace(**given)
 
 
-def _kept(name: str, kind: type[Figures]) -> Figures:
+def _kept(name: str, kind: type[Kind]) -> Kind:
     return msgspec.json.decode((FIGURES / f"{name}.json").read_bytes(), type=kind)
 
 

@@ -1,16 +1,13 @@
-"""How the tracker grows: with shards, tasks, connections, programs and events."""
+"""How the tracker grows: with shards, connections, programs and tasks."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from tests.bench.held import Held
-from tests.bench.requests import ITEMS
 from tests.bench.rounds import Case, Result, measure, run
-from tests.bench.targets import DURABLE, Bench, Target, bench
+from tests.bench.targets import DURABLE, Target, bench
 from tests.bench.tracker import Plan
 from tests.bench.usage import usage
 
@@ -18,11 +15,6 @@ SHARDS = (1, 2, 4, 8)
 CONNECTIONS = (1, 8, 64, 256, 1_000)
 IDLE = 2_000
 WARM_PROGRAMS = (10, 1_000, 20_000)
-HELD_PROGRAMS = (10, 1_000, 10_000, 100_000, 1_000_000)
-LONG_PROGRAMS = 10_000
-LONG_EVENTS = 2_000_000
-LOOKS = 8
-"""At the memory of a task, while it takes all those events."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -32,26 +24,17 @@ class Point(msgspec.Struct, frozen=True):
     result: Result
 
 
-class Memory(msgspec.Struct, frozen=True):
-    """Of a task, after so many events."""
-
-    events: int
-    rss_mb: float
-
-
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
     shards: list[Point]
     connections: list[Point]
     programs: list[Point]
     tasks: list[Point]
-    held: list[Held]
-    memory: list[Memory]
     kb_per_idle_connection: float
 
 
 async def grow(plan: Plan) -> Growth:
     async with bench(sink_ms=plan.sink_ms) as started:
-        await started.fill(max(*WARM_PROGRAMS, LONG_PROGRAMS))
+        await started.fill(WARM_PROGRAMS[-1])
         bare = Case("bare", await started.bare(), "get")
         by_shards = [
             Case(f"{count} shards", await started.tracker(DURABLE, ack=DURABLE, shards=count), "get")
@@ -69,8 +52,6 @@ async def grow(plan: Plan) -> Growth:
             connections=points[len(SHARDS) : -len(WARM_PROGRAMS)],
             programs=points[-len(WARM_PROGRAMS) :],
             tasks=await _tasks(plan, [first, second]),
-            held=[await _held(count) for count in HELD_PROGRAMS],
-            memory=await _memory(started),
             kb_per_idle_connection=idle_kb,
         )
 
@@ -110,24 +91,3 @@ async def _connected(target: Target, count: int) -> AsyncIterator[None]:
     finally:
         for _, writer in opened:
             writer.close()
-
-
-async def _held(count: int) -> Held:
-    command = (sys.executable, "-m", "tests.bench.held", str(count))
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
-    return msgspec.json.decode(output, type=Held)
-
-
-async def _memory(started: Bench) -> list[Memory]:
-    """A task that holds many programs, while it takes two million events."""
-    target = await started.tracker(DURABLE, ack=DURABLE)
-    await run(Case("warm", target, "get", programs=LONG_PROGRAMS), 0, once=True)
-    load = Case("long", target, "msgpack", connections=16)
-    seen, events = [Memory(0, usage(target.pid).rss_mb)], 0
-    while events < LONG_EVENTS:
-        round = await run(load, 5)
-        events += round.requests * ITEMS
-        if events >= len(seen) * LONG_EVENTS / LOOKS:
-            seen.append(Memory(events, round.rss_mb))
-    return seen

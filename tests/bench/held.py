@@ -1,16 +1,19 @@
 """`python -m tests.bench.held COUNT`: what programs in a task's memory take, and what looking one up takes.
 
-A process of its own, so that its memory is the programs' alone; prints JSON.
+Each count in a process of its own, so that its memory is the programs' alone.
 """
 
 import asyncio
 import random
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from schemas.redis import Record, program_change, read_program
+from tests.bench.processes import module
 from tests.bench.requests import FIRST_PROGRAM
 from tests.bench.usage import own_rss_mb
 from tests.factories import program
@@ -18,6 +21,7 @@ from tests.tracker.ports import tracker_settings
 from tracker.programs import Programs
 from tracker.services import clock_ms
 
+COUNTS = (10, 1_000, 10_000, 100_000, 1_000_000)
 LOOK_UPS = 200_000
 
 
@@ -30,15 +34,26 @@ class Held(msgspec.Struct, frozen=True):
 class Level:
     """Core data as it is read from Redis: every program has texts of its own."""
 
+    def __init__(self) -> None:
+        version, self._value, *_ = program_change("programs", program()).args
+        self._version = str(version)
+        self._id = program().program_id.encode()
+
     async def read(self, program_id: str) -> Record | None:
-        version, value, *_ = program_change("programs", program(program_id=program_id)).args
-        return read_program([str(version), value])
+        return read_program([self._version, self._value.replace(self._id, program_id.encode())])
 
     async def fill(self, program_id: str, record: Record) -> None:
         return None
 
 
-async def measure(count: int) -> Held:
+def measure(counts: Sequence[int] = COUNTS) -> list[Held]:
+    return [
+        msgspec.json.decode(subprocess.check_output(module("tests.bench.held", count)), type=Held)
+        for count in counts
+    ]
+
+
+async def _measure(count: int) -> Held:
     """`count` programs, read and then looked up in no order."""
     settings = tracker_settings(programs_max=count)
     programs = Programs(Level(), Level(), settings, clock_ms)
@@ -56,4 +71,4 @@ async def measure(count: int) -> Held:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(asyncio.run(measure(int(sys.argv[1])))).decode())
+    print(msgspec.json.encode(asyncio.run(_measure(int(sys.argv[1])))).decode())

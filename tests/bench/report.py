@@ -10,7 +10,9 @@ import sanic
 
 from tests.bench.client import Latencies
 from tests.bench.delays import Delays
+from tests.bench.endurance import Memory
 from tests.bench.growth import Growth, Point
+from tests.bench.held import Held
 from tests.bench.plots import curve
 from tests.bench.rounds import Result
 from tests.bench.tracker import Measured
@@ -58,30 +60,40 @@ class Goal(NamedTuple):
     is_met: bool
 
 
-def document(measured: Measured, growth: Growth, delays: Sequence[Delays]) -> str:
-    plan = measured.plan
+class Figures(NamedTuple):
+    """What each bench measured."""
+
+    measured: Measured
+    growth: Growth
+    held: list[Held]
+    memory: list[Memory]
+    delays: list[Delays]
+
+
+def document(figures: Figures) -> str:
+    measured, plan = figures.measured, figures.measured.plan
     introduction = _INTRODUCTION.format(
         machine=_machine(), rounds=plan.rounds, seconds=plan.seconds, sink_ms=plan.sink_ms
     )
     sections = [
         introduction,
-        "## Goals\n\n" + _goals(goals(measured, growth, delays)),
+        "## Goals\n\n" + _goals(goals(figures)),
         "## At saturation\n\n" + _saturated(measured.saturated),
         "## At 70 % of that\n\nFrom when a request was due, whether or not those before it were answered. The"
         " lag is what a request waits meanwhile that takes no work: `/health/live`.\n\n"
         + _steady(measured.steady),
-        "## Growth\n\n" + _growth(growth),
-        _DELAYS + _delays(delays),
+        "## Growth\n\n" + _growth(figures),
+        _DELAYS + _delays(figures.delays),
     ]
     return "\n".join(sections)
 
 
-def goals(measured: Measured, growth: Growth, delays: Sequence[Delays]) -> list[Goal]:
-    by_case = {each.case: each for each in measured.saturated}
-    steady = {each.case: each for each in measured.steady}
+def goals(figures: Figures) -> list[Goal]:
+    by_case = {each.case: each for each in figures.measured.saturated}
+    steady = {each.case: each for each in figures.measured.steady}
     durable, buffered = by_case["durable"], by_case["buffered"]
-    memory_ms = [each.memory_ms for each in delays]
-    long_mb = [each.rss_mb for each in growth.memory]
+    memory_ms = [each.memory_ms for each in figures.delays]
+    long_mb = [each.rss_mb for each in figures.memory]
     return [
         _at_least("durable GET, of bare", 0.75, durable.to_bare),
         _at_least("durable GET, of naive", 6, durable.per_cpu_s / by_case["naive"].per_cpu_s),
@@ -98,11 +110,12 @@ def goals(measured: Measured, growth: Growth, delays: Sequence[Delays]) -> list[
     ]
 
 
-def charts(growth: Growth) -> Iterable[str]:
+def charts(figures: Figures) -> Iterable[str]:
     """Draws them, and says where they are."""
     CHARTS.mkdir(exist_ok=True)
-    held = [(each.programs, each.us_per_look_up) for each in growth.held]
-    memory = [(each.events, each.rss_mb) for each in growth.memory]
+    growth = figures.growth
+    held = [(each.programs, each.us_per_look_up) for each in figures.held]
+    memory = [(each.events, each.rss_mb) for each in figures.memory]
     for name, title, points, is_log in (
         ("shards", "requests per CPU second by shards", _per_cpu(growth.shards), True),
         ("connections", "requests per CPU second by connections", _per_cpu(growth.connections), True),
@@ -162,7 +175,8 @@ def _steady(results: Sequence[Result]) -> str:
     return _table(("", "requests/s", "p50 ms", "p99 ms", "p99.9 ms", "lag p50 ms", "lag p99 ms"), rows)
 
 
-def _growth(growth: Growth) -> str:
+def _growth(figures: Figures) -> str:
+    growth = figures.growth
     points: list[tuple[str, list[Point]]] = [
         ("shards", growth.shards),
         ("connections", growth.connections),
@@ -176,7 +190,7 @@ def _growth(growth: Growth) -> str:
     ]
     held = [
         (f"{each.programs:,}", _number(each.bytes_per_program), f"{each.us_per_look_up:.2f}")
-        for each in growth.held
+        for each in figures.held
     ]
     return (
         "\n\n".join(
@@ -185,7 +199,7 @@ def _growth(growth: Growth) -> str:
                 "Of two tasks, each has its row: they share the machine's cores with the load.",
                 _table(("programs held", "bytes each", "µs to look one up"), held),
                 f"An idle connection takes {growth.kb_per_idle_connection:.1f} KB.",
-                *charts(growth),
+                *charts(figures),
             ]
         )
         + "\n"

@@ -5,8 +5,10 @@ import pytest
 from tests.bench import report
 from tests.bench.client import Latencies
 from tests.bench.delays import Delays
-from tests.bench.growth import Growth, Memory, Point
+from tests.bench.endurance import Memory
+from tests.bench.growth import Growth, Point
 from tests.bench.held import Held
+from tests.bench.report import Figures
 from tests.bench.rounds import Result
 from tests.bench.tracker import Measured, Plan
 
@@ -40,9 +42,17 @@ def growth() -> Growth:
         connections=points,
         programs=points,
         tasks=points,
+        kb_per_idle_connection=12.5,
+    )
+
+
+def figures(measured: Measured) -> Figures:
+    return Figures(
+        measured=measured,
+        growth=growth(),
         held=[Held(10, 1_000, 0.5), Held(1_000_000, 900, 3.5)],
         memory=[Memory(0, 99), Memory(1_000_000, 104), Memory(2_000_000, 105)],
-        kb_per_idle_connection=12.5,
+        delays=delays(),
     )
 
 
@@ -55,10 +65,7 @@ def test_a_goal_is_reached_or_not_by_the_figures_of_the_run() -> None:
     saturated = [result(case, per_cpu_s=900 if case == "buffered" else 700) for case in CASES]
     steady = [result("durable", p99_ms=24), result("buffered", p99_ms=10)]
 
-    reached = {
-        goal.what: goal.is_met
-        for goal in report.goals(Measured(Plan(), saturated, steady), growth(), delays())
-    }
+    reached = {goal.what: goal.is_met for goal in report.goals(figures(Measured(Plan(), saturated, steady)))}
 
     assert reached == {
         "durable GET, of bare": False,
@@ -84,7 +91,7 @@ def test_the_document_has_every_case_and_shows_every_curve(
     saturated = [result(case) for case in CASES]
 
     text = report.document(
-        Measured(Plan(rounds=3), saturated, [result("durable"), result("buffered")]), growth(), delays()
+        figures(Measured(Plan(rounds=3), saturated, [result("durable"), result("buffered")]))
     )
 
     assert "Medians of 3 rounds" in text
