@@ -33,7 +33,7 @@ def _add_plan(group: argparse._ArgumentGroup) -> None:
 
     how_fast = group.add_mutually_exclusive_group()
     how_fast.add_argument(
-        "--rate", dest=f"{PLAN}rate_per_s", type=float, metavar="N", help="events a second (500)"
+        "--rate", dest=f"{PLAN}rate_per_s", type=float, metavar="N", help="events a second (200)"
     )
     how_fast.add_argument("--saturate", action="store_true", help="instead: as many events as are answered")
     add("--seconds", "duration_s", "how long (30)", float)

@@ -1,13 +1,15 @@
 """Charts as SVG that takes its colours from the page around it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from tests.load.histogram import Bar
 
 WIDTH, HEIGHT = 760, 240
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 32
+LEFT, RIGHT, TOP, BOTTOM = 64, 32, 28, 32
 TICKS = 4
+STEPS = (1, 1.5, 2, 3, 4, 5, 7.5, 10)
 GAP = 1
 
 Point = tuple[float, float]
@@ -15,7 +17,7 @@ Point = tuple[float, float]
 
 def histogram_chart(bars: Sequence[Bar], title: str) -> str:
     """A bar for each, equally wide, with some of their bounds below in milliseconds."""
-    most = max((bar.count for bar in bars), default=0) or 1
+    most = _round_above(max((bar.count for bar in bars), default=0))
     width = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
     shapes = [
         f'<rect x="{LEFT + place * width:.1f}" y="{_y(bar.count, most):.1f}" width="{width - GAP:.1f}" '
@@ -25,7 +27,8 @@ def histogram_chart(bars: Sequence[Bar], title: str) -> str:
     ]
     every = max(1, len(bars) // TICKS)
     labels = [
-        _label(LEFT + place * width, f"{bars[place].from_ms:.3g} ms") for place in range(0, len(bars), every)
+        _label(LEFT + place * width, f"{_short(bars[place].from_ms)} ms")
+        for place in range(0, len(bars), every)
     ]
     return _svg(title, [*_scale(most), *shapes, *labels])
 
@@ -33,7 +36,7 @@ def histogram_chart(bars: Sequence[Bar], title: str) -> str:
 def line_chart(lines: Mapping[str, Sequence[Point]], title: str, unit: str = "") -> str:
     """A line by its name, over seconds."""
     points = [point for line in lines.values() for point in line]
-    most = max((y for _, y in points), default=0) or 1
+    most = _round_above(max((y for _, y in points), default=0))
     end_s = max((x for x, _ in points), default=0) or 1
     shapes = [_line(name, number, line, end_s, most) for number, (name, line) in enumerate(lines.items())]
     seconds = [_label(_x(end_s * n / TICKS, end_s), f"{end_s * n / TICKS:.0f} s") for n in range(TICKS + 1)]
@@ -48,7 +51,7 @@ def _line(name: str, number: int, points: Sequence[Point], end_s: float, most: f
 def _names(names: Sequence[str]) -> Iterator[str]:
     for number, name in enumerate(names):
         x = WIDTH - RIGHT - 130 * (len(names) - number)
-        yield f'<text class="name-{number}" x="{x}" y="{TOP + 4}">&#9473; {escape(name)}</text>'
+        yield f'<text class="name-{number}" x="{x}" y="{TOP - 14}">&#9473; {escape(name)}</text>'
 
 
 def _scale(most: float, unit: str = "") -> Iterator[str]:
@@ -76,5 +79,11 @@ def _y(value: float, most: float) -> float:
     return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / most
 
 
+def _round_above(value: float) -> float:
+    """The least number that is not below it and whose share of each tick is a round one."""
+    unit = TICKS * 10.0 ** math.floor(math.log10(value / TICKS)) if value else TICKS
+    return next(unit * step for step in STEPS if unit * step >= value)
+
+
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"

@@ -35,7 +35,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What the ids of all its events begin with."""
     trackers: Annotated[list[str], Meta(min_length=1)]
     programs: tuple[Target, ...] = ()
-    rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] | None = 500.0
+    rate_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] | None = 200.0
     """Events; None is as many as are answered."""
     duration_s: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
     events_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 1_000_000

@@ -4,8 +4,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
+import pytest
 from rich.console import Console
 
+from tests.load.charts import line_chart
 from tests.load.factories import histogram, plan, progress
 from tests.load.fleet import Progress
 from tests.load.page import page, write_page
@@ -79,3 +81,12 @@ def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
             say(progress(tally=Tally(ran_s=float(second))))
 
     assert [line.split()[0] for line in out.getvalue().splitlines()] == ["5", "10"]
+
+
+@pytest.mark.parametrize(
+    ("most", "top"), [(0.0, "4"), (3.0, "4"), (4.1, "6"), (1_075.0, "1,200"), (0.3, "0.4")]
+)
+def test_a_scale_ends_at_a_round_number_above_all_values(most: float, top: str) -> None:
+    labels = re.findall(r'text-anchor="end"[^>]*>([^<]*)<', line_chart({"events": [(1.0, most)]}, "Events"))
+
+    assert labels[-1] == top
