@@ -84,7 +84,7 @@ def test_without_a_terminal_there_is_a_line_now_and_then() -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"), [(0.0, "4"), (3.0, "4"), (4.1, "6"), (1_075.0, "1,200"), (0.3, "0.4")]
+    ("most", "top"), [(0.0, "4"), (3.1, "4"), (4.1, "6"), (1_075.0, "1,200"), (0.35, "0.4")]
 )
 def test_a_scale_ends_at_a_round_number_above_all_values(most: float, top: str) -> None:
     labels = re.findall(r'text-anchor="end"[^>]*>([^<]*)<', line_chart({"events": [(1.0, most)]}, "Events"))
