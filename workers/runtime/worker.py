@@ -24,7 +24,7 @@ from workers.runtime.state import State
 from workers.runtime.supervisor import Supervisor
 
 RENEWALS_PER_FAILOVER = 3
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
 """The longest between two looks for free leases, so that none is free for longer."""
 LOOKING = "looking for leases"
 
