@@ -20,6 +20,8 @@ FIRST_RETRY_S = 0.1
 MOST_RETRY_S = 5.0
 AWS_ERRORS = (ClientError, BotoCoreError, OSError, TimeoutError)
 """What a call to AWS raises that did not succeed."""
+EXPIRED = "ExpiredIteratorException"
+"""What comes of reading on after a while: nothing is wrong, and the next read goes on where this one was."""
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +195,8 @@ class ShardReader:
         self._iterator = None
         wait_s = next(self._waits)
         reason = str(error) or type(error).__name__
-        log.warning("%s/%s: %s; next read in %.1f s", self._stream, self._shard_id, reason, wait_s)
+        level = logging.INFO if _code(error) == EXPIRED else logging.WARNING
+        log.log(level, "%s/%s: %s; next read in %.1f s", self._stream, self._shard_id, reason, wait_s)
         self._wait(wait_s)
 
     def _finish(self, end: ShardEnd) -> None:

@@ -90,7 +90,9 @@ async def test_a_reader_that_is_behind_reads_again_at_once_else_after_the_poll_i
         await asyncio.wait_for(reader.read(), QUIET_S)
 
 
-async def test_an_expired_iterator_is_replaced_behind_the_last_record_handed_out() -> None:
+async def test_an_expired_iterator_is_replaced_behind_the_last_record_handed_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     kinesis = InMemoryKinesis()
     numbers = await put(kinesis, b"a", b"b")
     reader = reader_of(kinesis)
@@ -102,6 +104,7 @@ async def test_an_expired_iterator_is_replaced_behind_the_last_record_handed_out
 
     assert [each.data for each in records] == [b"c"]
     assert kinesis.requests("get_shard_iterator")[-1]["StartingSequenceNumber"] == numbers[1]
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 async def test_an_iterator_that_expires_before_any_record_starts_at_the_oldest_again() -> None:
