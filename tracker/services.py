@@ -115,7 +115,10 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             catalog=catalog,
             totals=totals,
             stored=EventItems(
-                dynamodb, table=settings.events_table, timeout_ms=timeout_ms, clock_ms=clock_ms
+                dynamodb,
+                table=settings.events_table,
+                timeout_ms=settings.stored_timeout_ms,
+                clock_ms=clock_ms,
             ),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),

@@ -77,6 +77,8 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     """How long an unknown program is remembered as unknown, unless an invalidation says otherwise."""
     core_data_timeout_ms: Positive = field(name="TRACKER_CORE_DATA_TIMEOUT_MS", default=500)
     """One read of Redis or of DynamoDB."""
+    stored_timeout_ms: Positive = field(name="TRACKER_STORED_TIMEOUT_MS", default=5_000)
+    """One read of stored events, of which a page takes many: a person waits for it, no event."""
     heartbeat_ms: Positive = field(name="TRACKER_HEARTBEAT_MS", default=1_000)
     heartbeat_timeout_ms: Positive = field(name="TRACKER_HEARTBEAT_TIMEOUT_MS", default=3_000)
     apply_timeout_ms: Positive = field(name="TRACKER_APPLY_TIMEOUT_MS", default=10_000)

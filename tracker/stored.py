@@ -24,8 +24,8 @@ from schemas.errors import EventsUnavailableError
 from schemas.events import Event
 from schemas.places import LATEST_MS, Place, first_id, last_id, place_of
 
-QUERIES_AT_ONCE = 16
-"""Of all requests together; the client has 64 connections, and events need programs first."""
+QUERIES_AT_ONCE = 8
+"""Of all requests together: events need programs first."""
 SPARE = 4
 """Read ahead of a bucket beyond its share of a page, since chance deals unevenly."""
 
