@@ -38,6 +38,11 @@ def aws_client(service: str, region: str) -> Any:
     return _session().create_client(service, region_name=region, config=CONFIG)
 
 
+def aws_credentials() -> Any:
+    """The SDK's, which renews them where they expire. None where there are none."""
+    return _session().get_credentials()
+
+
 def in_flight(call: Callable[[T], Answered], items: Sequence[T]) -> Iterator[Answered]:
     """`call(item)` for each item, IN_FLIGHT at a time; answers come in the order of the items.
 

@@ -46,7 +46,7 @@ class TotalsTable(Protocol):
         Item: Item,
         ConditionExpression: str,
         ExpressionAttributeValues: Item = ...,
-        ReturnValuesOnConditionCheckFailure: Literal["ALL_OLD"],
+        ReturnValuesOnConditionCheckFailure: Literal["ALL_OLD", "NONE"] = ...,
     ) -> object: ...
 
     def query(
@@ -56,6 +56,8 @@ class TotalsTable(Protocol):
         KeyConditionExpression: str,
         ExpressionAttributeValues: Item,
         ConsistentRead: bool,
+        ExpressionAttributeNames: Mapping[str, str] = ...,
+        ScanIndexForward: bool = ...,
         ExclusiveStartKey: Item = ...,
     ) -> QueryAnswer: ...
 
@@ -86,7 +88,7 @@ class Lanes:
 
     def totals(self, program_id: str) -> Totals:
         """The sum over every lane of the program as of now."""
-        return sum_of_lanes(self._lanes(program_id))
+        return sum_of_lanes(lane_items(self._dynamodb, self._table, program_id))
 
     def _read(self, program_id: str, lane: str) -> LaneTotals | None:
         key = lane_key(program_id, lane)
@@ -101,20 +103,22 @@ class Lanes:
             **while_held(held),
         )
 
-    def _lanes(self, program_id: str) -> Iterator[Item]:
-        page = QueryOptions()
-        while True:
-            answer = self._dynamodb.query(
-                TableName=self._table,
-                KeyConditionExpression="program_id = :program_id",
-                ExpressionAttributeValues={":program_id": {"S": program_id}},
-                ConsistentRead=True,
-                **page,
-            )
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
-                return
-            page = QueryOptions(ExclusiveStartKey=answer["LastEvaluatedKey"])
+
+def lane_items(dynamodb: TotalsTable, table: str, program_id: str) -> Iterator[Item]:
+    """Every lane of a program as of now."""
+    page = QueryOptions()
+    while True:
+        answer = dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="program_id = :program_id",
+            ExpressionAttributeValues={":program_id": {"S": program_id}},
+            ConsistentRead=True,
+            **page,
+        )
+        yield from answer["Items"]
+        if "LastEvaluatedKey" not in answer:
+            return
+        page = QueryOptions(ExclusiveStartKey=answer["LastEvaluatedKey"])
 
 
 def advanced(held: LaneTotals | None, counts: Mapping[str, Totals]) -> LaneTotals | None:

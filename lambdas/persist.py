@@ -2,12 +2,12 @@
 
 import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from threading import Lock
 from typing import Any, Protocol
 
+from lambdas import items, packs
 from lambdas.batch import (
     DEPENDENCY_ERRORS,
     Answer,
@@ -19,12 +19,12 @@ from lambdas.batch import (
     answer,
     decode_batch,
 )
-from lambdas.calls import RETRY_PAUSES_S, aws_client, in_flight
-from lambdas.lanes import Lanes, TotalsTable
+from lambdas.calls import RETRY_PAUSES_S, aws_client, aws_credentials
 from lambdas.relay import Relay, UpdateStream
 from lambdas.reports import Reports
 from lambdas.settings import PersistSettings
-from lambdas.store import Arrival, EventsTable, EventStore, StoredEvents, arrival
+from lambdas.store import Arrival, Outcome, StoredEvents
+from lambdas.wire import DynamoDB
 from schemas.errors import EventError, FrameError
 from schemas.events import Event
 from schemas.frames import decode_frame
@@ -33,16 +33,20 @@ from schemas.programs import Totals
 from schemas.settings import load
 from schemas.updates import ProgramTotals
 
-Lane = tuple[str, str]
-"""A program id and one of its lanes."""
-
 log = logging.getLogger(__name__)
 _starting = Lock()
 """A host invokes the function for several shards at once, from its very first invocation on."""
 
 
-class DynamoDB(EventsTable, TotalsTable, Protocol):
-    """The part of a DynamoDB client that `persist` takes."""
+class Ledger(Protocol):
+    """Where events are stored and counted, once each."""
+
+    def insert(self, arrivals: Sequence[Arrival]) -> Outcome:
+        """Idempotent. What can be stored is, as far as storing comes before counting."""
+
+    def count(self, arrivals: Sequence[Arrival], stored: StoredEvents) -> Mapping[str, Totals]:
+        """Counts arrivals whose records nothing keeps from being applied. Returns the totals of each
+        program that they are of. Idempotent. Raises one of DEPENDENCY_ERRORS."""
 
 
 class Persist:
@@ -60,20 +64,21 @@ class Persist:
        and a retry after a kill between 4 and 5 still relays.
     6. Only then report success. A record that could not be stored, and all behind it, are neither
        counted nor reported; if counting or relaying fails, the whole batch is retried.
+
+    In the packed store 2 to 4 are one write for each program (lambdas/packs.py), made where 4 is.
     """
 
     def __init__(
         self,
         *,
-        dynamodb: DynamoDB,
+        dynamodb: items.DynamoDB,
         kinesis: UpdateStream,
         s3: Bucket,
         settings: PersistSettings,
         pauses_s: Sequence[float] = RETRY_PAUSES_S,
     ) -> None:
         self._failed = FailedEvents(s3, settings.failed_events_bucket)
-        self._events = EventStore(dynamodb, settings.events_table, pauses_s=pauses_s)
-        self._lanes = Lanes(dynamodb, settings.totals_table)
+        self._ledger = ledger(dynamodb, settings, pauses_s=pauses_s)
         self._relay = Relay(kinesis, settings.update_stream, pauses_s=pauses_s)
         self.reports = Reports(settings, "persist")
 
@@ -86,36 +91,40 @@ class Persist:
         things = [thing for record in records for thing in decoded(record)]
         arrivals = [thing for thing in things if isinstance(thing, Arrival)]
         poisons = [thing for thing in things if isinstance(thing, Poison)]
-        outcome = self._events.insert(arrivals)
+        outcome = self._ledger.insert(arrivals)
         not_kept = self._failed.set_aside_all(poisons + outcome.refused)
         left = outcome.left + [poison.record for poison in not_kept]
         first = min(left, key=lambda record: record.position, default=None)
         applied = [each for each in arrivals if first is None or each.record.position < first.position]
         try:
-            self._count(applied, outcome.stored)
-            self._relay_totals(applied, outcome.stored)
+            totals = self._ledger.count(applied, outcome.stored)
+            self._relay.put([ProgramTotals(program_id=each, totals=of) for each, of in totals.items()])
         except DEPENDENCY_ERRORS as error:
             log.warning("stored but not counted and relayed: %s", error)
             return records[0]
         self.reports.events(stored=len(applied), set_aside=len(poisons) + len(outcome.refused))
         if log.isEnabledFor(logging.DEBUG):
-            _name(each.event for each in applied if each.key in outcome.stored)
+            refused = {(poison.record, poison.index) for poison in outcome.refused}
+            _name(each.event for each in applied if (each.record, each.index) not in refused)
         return first
 
-    def _count(self, arrivals: Sequence[Arrival], stored: StoredEvents) -> None:
-        for _ in in_flight(self._add, list(tally(arrivals, stored).items())):
-            pass
 
-    def _add(self, tallied: tuple[Lane, dict[str, Totals]]) -> None:
-        (program_id, lane), counts = tallied
-        self._lanes.add(program_id, lane, counts)
-
-    def _relay_totals(self, arrivals: Sequence[Arrival], stored: StoredEvents) -> None:
-        programs = sorted({each.event.program.program_id for each in arrivals if each.key in stored})
-        totals = in_flight(self._lanes.totals, programs)
-        self._relay.put(
-            [ProgramTotals(program_id=each, totals=of) for each, of in zip(programs, totals, strict=True)]
+def ledger(dynamodb: items.DynamoDB, settings: PersistSettings, *, pauses_s: Sequence[float]) -> Ledger:
+    """As EVENT_STORE says."""
+    if settings.event_store == "items":
+        return items.Items(
+            dynamodb,
+            events_table=settings.events_table,
+            totals_table=settings.totals_table,
+            pauses_s=pauses_s,
         )
+    return packs.Packs(
+        dynamodb,
+        events_table=settings.events_table,
+        totals_table=settings.totals_table,
+        window_ms=settings.resend_window_s * 1_000,
+        ids_max=settings.resend_ids_max,
+    )
 
 
 def decoded(record: Record) -> Iterator[Arrival | Poison]:
@@ -128,20 +137,7 @@ def decoded(record: Record) -> Iterator[Arrival | Poison]:
     for failed in frame.failed:
         yield Poison(record, EventError(failed.detail), failed.payload, failed.index)
     for index, event in frame.placed:
-        yield arrival(record, index, event)
-
-
-def tally(arrivals: Iterable[Arrival], stored: StoredEvents) -> dict[Lane, dict[str, Totals]]:
-    """What each record counts, by lane and sequence number: the items whose origin it is."""
-    own = {each.key: each for each in arrivals if _is_origin(each, stored)}
-    counts: defaultdict[tuple[Lane, str], Counter[str]] = defaultdict(Counter)
-    for key, each in own.items():
-        lane = (each.event.program.program_id, each.record.lane)
-        counts[lane, each.record.sequence_number][stored[key].counts_as] += 1
-    tallies: defaultdict[Lane, dict[str, Totals]] = defaultdict(dict)
-    for (lane, sequence_number), counter in counts.items():
-        tallies[lane][sequence_number] = Totals(**counter)
-    return tallies
+        yield Arrival(record, index, event)
 
 
 def handler(event: dict[str, Any], context: object) -> Answer:
@@ -158,7 +154,12 @@ def compose() -> Persist:
     settings = load(PersistSettings, os.environ)
     logging.getLogger("lambdas").setLevel(settings.log_level)
     use_format(settings.log_format)
-    dynamodb, kinesis = (aws_client(each, settings.region) for each in ("dynamodb", "kinesis"))
+    dynamodb = DynamoDB(
+        aws_client("dynamodb", settings.region).meta.endpoint_url,
+        region=settings.region,
+        credentials=aws_credentials(),
+    )
+    kinesis = aws_client("kinesis", settings.region)
     s3 = LateBucket(partial(aws_client, "s3", settings.region))
     return Persist(dynamodb=dynamodb, kinesis=kinesis, s3=s3, settings=settings)
 
@@ -166,8 +167,3 @@ def compose() -> Persist:
 def _name(events: Iterable[Event]) -> None:
     for event in events:
         log.debug("stored", extra=about(event.message_id, event.traceparent))
-
-
-def _is_origin(arrival: Arrival, stored: StoredEvents) -> bool:
-    held = stored.get(arrival.key)
-    return held is not None and held.origin == arrival.origin

@@ -1,8 +1,10 @@
 """What the two Lambdas take from their environment."""
 
-from msgspec import field
+from typing import Annotated
 
-from schemas.settings import Name, RedisSettings, ServiceSettings
+from msgspec import Meta, field
+
+from schemas.settings import EventStoreName, Name, Positive, RedisSettings, ServiceSettings
 
 
 class PersistSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -12,6 +14,13 @@ class PersistSettings(ServiceSettings, frozen=True, kw_only=True):
     totals_table: Name = field(name="TOTALS_TABLE")
     update_stream: Name = field(name="UPDATE_STREAM")
     failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
+    event_store: EventStoreName = field(name="EVENT_STORE", default="items")
+    """`items`: one for each event. `packed`: one for all that a program got within a batch."""
+    resend_window_s: Annotated[int, Meta(ge=1, le=43_200)] = field(name="RESEND_WINDOW_S", default=600)
+    """Of the packed store: how long after an event was stored its message id is known. A pack lives a day
+    at least."""
+    resend_ids_max: Positive = field(name="RESEND_IDS_MAX", default=2_000_000)
+    """Of the packed store: the message ids kept in memory between batches. What is not is read again."""
 
 
 class RefreshSettings(RedisSettings, frozen=True, kw_only=True):

@@ -37,13 +37,28 @@ EventKey = tuple[str, str]
 log = logging.getLogger(__name__)
 
 
-class Arrival(msgspec.Struct, frozen=True, eq=False):
-    """An event at its place in a frame. Its item is made only to be sent: a batch may hold many."""
+class Arrival(msgspec.Struct, eq=False):
+    """An event at its place in a frame. Its item is made only to be sent: a batch may hold many. Its key
+    and its bytes are made when they are first asked for."""
 
     record: Record
     index: int
     event: Event
-    key: EventKey
+    _key: EventKey | None = None
+    _payload: bytes | None = None
+
+    @property
+    def key(self) -> EventKey:
+        if self._key is None:
+            self._key = _key(events_key(self.event.program.program_id, self.event.message_id))
+        return self._key
+
+    @property
+    def payload(self) -> bytes:
+        """The event, encoded."""
+        if self._payload is None:
+            self._payload = encode_event(self.event)
+        return self._payload
 
     @property
     def origin(self) -> Origin:
@@ -210,19 +225,18 @@ class EventStore:
         return unprocessed["Keys"] if unprocessed else []
 
 
-def arrival(record: Record, index: int, event: Event) -> Arrival:
-    return Arrival(record, index, event, _key(events_key(event.program.program_id, event.message_id)))
-
-
 def _verdict(answer: StatementAnswer) -> Verdict:
     error = answer.get("Error")
     return Verdict(error["Code"], error.get("Message", "")) if error else Verdict()
 
 
 def _poison(arrival: Arrival, verdict: Verdict) -> Poison:
-    event = arrival.event
     return Poison(
-        arrival.record, EventError(verdict.message), encode_event(event), arrival.index, event.traceparent
+        arrival.record,
+        EventError(verdict.message),
+        arrival.payload,
+        arrival.index,
+        arrival.event.traceparent,
     )
 
 

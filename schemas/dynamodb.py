@@ -38,7 +38,7 @@ NUMBER_MAX_DIGITS = 38
 NUMBER_EXPONENTS = range(-130, 126)
 """What a number attribute holds (Amazon DynamoDB Developer Guide, "Supported data types")."""
 
-AttributeValue = Mapping[str, str | bool | list[dict[str, str]] | dict[str, dict[str, str]]]
+AttributeValue = Mapping[str, str | bool | bytes | list[dict[str, str]] | dict[str, dict[str, str]]]
 Item = dict[str, AttributeValue]
 _Plain = str | int | bool | Decimal | tuple[str, ...] | dict[str, int]
 
@@ -313,6 +313,6 @@ def _value(attribute: AttributeValue) -> Any:
     if isinstance(value, dict):
         return {name: _value(each) for name, each in value.items()}
     if kind == "N":
-        number = Decimal(value)
+        number = Decimal(str(value))
         return int(number) if number == number.to_integral_value() else number
     return value

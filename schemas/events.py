@@ -73,12 +73,18 @@ KINDS: dict[str, type[View] | type[Click] | type[Conversion]] = {
 HASH_SHIFT = 96
 """A CRC has 32 bits, a hash key of Kinesis 128."""
 
+_tags = {kind: tag for tag, kind in KINDS.items()}
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes", decimal_format="string")
 
 
 def kind_of(event: Event) -> str:
     """The tag of an event: `view`, `click` or `conversion`."""
-    return str(type(event).__struct_config__.tag)
+    return _tags[type(event)]
+
+
+def counts_as(event: Event) -> str:
+    """The field of Totals that it adds to."""
+    return f"{kind_of(event)}s" if event.valid else "invalid"
 
 
 def hash_key(key: str) -> int:

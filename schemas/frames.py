@@ -28,7 +28,7 @@ MAX_EVENTS = 65_535
 """What the array's 16-bit length holds. More would be a few bytes that inflate into gigabytes of
 objects, so a 32-bit length is refused."""
 
-_RAW_TARGET_BYTES = 4 * FRAME_TARGET_BYTES
+_RAW_PER_PACKED = 4
 _FASTEST = 1
 _PLAIN_HEAD = bytes((VERSION,))
 _COMPRESSED_HEAD = bytes((VERSION | COMPRESSED,))
@@ -56,6 +56,8 @@ class Frame(NamedTuple):
     @property
     def placed(self) -> list[tuple[int, Event]]:
         """The events, each with its place in the frame."""
+        if not self.failed:
+            return list(enumerate(self.events))
         failed = {each.index for each in self.failed}
         places = (place for place in range(len(self.events) + len(failed)) if place not in failed)
         return list(zip(places, self.events, strict=True))
@@ -68,17 +70,19 @@ def encode_frame(events: Sequence[bytes]) -> bytes:
     return _COMPRESSED_HEAD + packed if len(packed) < len(body) else _PLAIN_HEAD + body
 
 
-def split_frames(events: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+def split_frames(
+    events: Sequence[bytes], target_bytes: int = FRAME_TARGET_BYTES
+) -> Iterator[tuple[int, bytes]]:
     """Frames for `events` in their order, each as (how many events it took, its bytes).
 
-    A frame stays under FRAME_TARGET_BYTES unless it holds a single event larger than that.
+    A frame stays under `target_bytes` unless it holds a single event larger than that.
     """
     start = 0
     while start < len(events):
-        count = _fitting(events, start)
+        count = _fitting(events, start, _RAW_PER_PACKED * target_bytes)
         frame = encode_frame(events[start : start + count])
-        while len(frame) > FRAME_TARGET_BYTES and count > 1:
-            count = max(1, min(count - 1, count * FRAME_TARGET_BYTES // len(frame)))
+        while len(frame) > target_bytes and count > 1:
+            count = max(1, min(count - 1, count * target_bytes // len(frame)))
             frame = encode_frame(events[start : start + count])
         yield count, frame
         start += count
@@ -103,11 +107,11 @@ def _array_head(length: int) -> bytes:
     return struct.pack(">BH", 0xDC, length)
 
 
-def _fitting(events: Sequence[bytes], start: int) -> int:
+def _fitting(events: Sequence[bytes], start: int, raw_target_bytes: int) -> int:
     size = 0
     for count, event in enumerate(events[start : start + MAX_EVENTS]):
         size += len(event)
-        if size > _RAW_TARGET_BYTES and count:
+        if size > raw_target_bytes and count:
             return count
     return min(len(events) - start, MAX_EVENTS)
 

@@ -46,10 +46,13 @@ def place_of(event: Event) -> Place:
 
 def told_by_id(event: Event) -> int | None:
     """The time in the event's id, where it is one and about when the event was received."""
-    if event.message_id.version != 7:
-        return None
-    made_ms = event.message_id.int >> _RANDOM_BITS
-    return made_ms if abs(made_ms - event.received_at_ms) <= TOLERANCE_MS else None
+    made_ms = time_in(event.message_id)
+    return made_ms if made_ms is not None and abs(made_ms - event.received_at_ms) <= TOLERANCE_MS else None
+
+
+def time_in(message_id: UUID) -> int | None:
+    """When an id says that it was made; None where it says nothing of it."""
+    return message_id.int >> _RANDOM_BITS if message_id.version == 7 else None
 
 
 def first_id(at_ms: int) -> UUID:

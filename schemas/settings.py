@@ -20,6 +20,7 @@ Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
+EventStoreName = Literal["items", "packed"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 

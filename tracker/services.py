@@ -38,6 +38,7 @@ from tracker.reports import Health, Reports
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventItems, StoredEvents
+from tracker.stored_packs import EventPacks
 from tracker.totals import TotalsReader
 from tracker.tracking import Tracking
 from tracker.updates import Updates
@@ -114,17 +115,21 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
             tracking=make_tracking(programs, intake, settings, clock_ms=clock_ms),
             catalog=catalog,
             totals=totals,
-            stored=EventItems(
-                dynamodb,
-                table=settings.events_table,
-                timeout_ms=settings.stored_timeout_ms,
-                clock_ms=clock_ms,
-            ),
+            stored=_stored(dynamodb, settings, clock_ms),
             changes=Changes(programs, updates, Versions(), timeout_ms=settings.apply_timeout_ms),
             signatures=Signatures(settings.secret, window_s=settings.postback_window_s, clock_ms=clock_ms),
             pulse=pulse,
             live=live,
         )
+
+
+def _stored(dynamodb: Any, settings: TrackerSettings, clock_ms: Callable[[], int]) -> StoredEvents:
+    """As `persist` stores them."""
+    table, timeout_ms = settings.events_table, settings.stored_timeout_ms
+    items = EventItems(dynamodb, table=table, timeout_ms=timeout_ms, clock_ms=clock_ms)
+    if settings.event_store == "items":
+        return items
+    return EventPacks(dynamodb, items, table=table, timeout_ms=timeout_ms, clock_ms=clock_ms)
 
 
 async def _warm_up(intake: Intake, *levels: Level, timeout_ms: int) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from schemas.programs import Acknowledgement
-from schemas.settings import Name, NotNegative, Port, Positive, RedisSettings
+from schemas.settings import EventStoreName, Name, NotNegative, Port, Positive, RedisSettings
 
 
 class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
@@ -16,6 +16,8 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     events_table: Name = field(name="EVENTS_TABLE")
     programs_table: Name = field(name="PROGRAMS_TABLE")
     totals_table: Name = field(name="TOTALS_TABLE")
+    event_store: EventStoreName = field(name="EVENT_STORE", default="items")
+    """As `persist` stores events; what was stored as items before is found behind packs."""
 
     host: Name = field(name="HOST", default="127.0.0.1")
     port: Port = field(name="PORT", default=8080)

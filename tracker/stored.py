@@ -100,7 +100,7 @@ class EventItems:
         except (ClientError, BotoCoreError, TimeoutError) as error:
             raise _unavailable(error) from error
         event = event_from_item(answer["Item"]) if "Item" in answer else None
-        return event if event and _is_kept(event, self._clock_ms()) else None
+        return event if event and is_kept(event, self._clock_ms()) else None
 
     async def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -163,7 +163,7 @@ class Shelf:
             return None  # an id that only looks as if it told the time
         event = event_from_item(item)
         is_older = self._before is None or place_of(event) < self._before
-        return event if is_older and _is_kept(event, self._now_ms) else None
+        return event if is_older and is_kept(event, self._now_ms) else None
 
 
 def _newest_ms(span: Span, before: Place | None) -> int:
@@ -200,7 +200,8 @@ def _request(bucket: str, order: Order, limit: int) -> dict[str, Any]:
     }
 
 
-def _is_kept(event: Event, now_ms: int) -> bool:
+def is_kept(event: Event, now_ms: int) -> bool:
+    """Whether a stored event has not expired yet."""
     expires_s = expires_at_s(event)
     return expires_s is None or expires_s * 1000 > now_ms
 

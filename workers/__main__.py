@@ -17,6 +17,7 @@ from schemas.settings import load
 from workers import working
 from workers.failed import LIST_DEFAULT, FailedObjects, line, shown
 from workers.leases import LeaseList, table
+from workers.packed import PackedEvents
 from workers.recount import Recount, described
 from workers.replay import Replay
 from workers.restore import Streams
@@ -168,7 +169,8 @@ async def replay(settings: ReplaySettings, *, prefix: str, dry_run: bool) -> int
     ):
         puts = Puts(kinesis)
         streams = Streams(settings.event_stream, settings.update_stream)
-        replaying = Replay(s3, puts, Recount(dynamodb, puts, settings), streams=streams)
+        packed = PackedEvents(dynamodb, table=settings.events_table)
+        replaying = Replay(s3, puts, Recount(dynamodb, puts, settings), packed, streams=streams)
         work = replaying.preview if dry_run else replaying.run
         replayed, kept = await work(settings.buckets, prefix=prefix)
     print(f"{replayed} objects {'to replay' if dry_run else 'replayed'}, {kept} kept")

@@ -23,6 +23,7 @@ from schemas.dynamodb import (
     while_held,
 )
 from schemas.errors import UnavailableError
+from schemas.packs import PACKS_LANE
 from schemas.programs import Totals
 from schemas.updates import ProgramTotals, encode_update
 from workers.lane_audit import Correction, GivenUp, LaneAudit, rebased
@@ -62,7 +63,8 @@ class Recount:
 
     Exact while traffic goes on, idempotent, and safe to run twice at once: a lane is replaced only
     while it is as it was read, and counting does the same. Where a program's events expire, a lane is
-    only ever raised. Reads every event of a program. Raises what AWS raises, or UnavailableError.
+    only ever raised. Packs are counted as they are stored, and left alone. Reads every event of a
+    program. Raises what AWS raises, or UnavailableError.
     """
 
     def __init__(self, dynamodb: DynamoDB, puts: Puts, settings: RecountSettings) -> None:
@@ -87,7 +89,8 @@ class Recount:
         raise UnavailableError(f"the lanes of program {program_id} are contended")
 
     async def _audit(self, program_id: str, given_up: GivenUp) -> LaneAudit:
-        lanes = {str(item["lane"]["S"]): lane_from_item(item) for item in await self._lanes(program_id)}
+        held = {str(item["lane"]["S"]): lane_from_item(item) for item in await self._lanes(program_id)}
+        lanes = {lane: each for lane, each in held.items() if lane != PACKS_LANE}
         audit = LaneAudit(lanes, given_up, expiring=await self._expires(program_id))
         await asyncio.gather(*(self._add_events(audit, bucket) for bucket in bucket_names(program_id)))
         return audit

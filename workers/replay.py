@@ -6,19 +6,22 @@ from typing import NamedTuple
 import msgspec
 
 from schemas.errors import PoisonError
-from schemas.failures import DiscardedBatch, Failure, decode_failure
+from schemas.failures import DiscardedBatch, FailedRecord, Failure, decode_failure
 from workers.failed import S3, FailedObjects, Place
+from workers.packed import PackedEvents
 from workers.recount import Recount, described
-from workers.restore import Marks, Restored, Streams, furthest, marks, restored
+from workers.restore import Marks, Restored, Streams, arrived_ms, furthest, marks, restored
 from workers.runtime.puts import Puts
 
 Say = Callable[[str], None]
 
 
 class Found(NamedTuple):
-    """What an object gives back, and up to where its lanes were given up."""
+    """What an object gives back, since when any of that may have been stored, and up to where its lanes were
+    given up."""
 
     restored: Restored
+    since_ms: int
     marks: Marks
 
 
@@ -32,7 +35,8 @@ class Replayed(NamedTuple):
 class Replay:
     """Puts failures back, each in this order:
 
-    1. Decode what it holds. What would only fail again is kept, and said.
+    1. Decode what it holds. What would only fail again is kept, and said. What is in a pack already is
+       left out.
     2. Put its records on the stream they came from, under their partition keys.
     3. After a batch of events that was given up, once all objects are put: move its lanes' fences past
        it and put their totals right (`Recount`). What it had stored before counts there; what it had
@@ -43,8 +47,18 @@ class Replay:
     their message id, updates by their version. Raises what AWS raises, or UnavailableError.
     """
 
-    def __init__(self, s3: S3, puts: Puts, recount: Recount, *, streams: Streams, say: Say = print) -> None:
+    def __init__(
+        self,
+        s3: S3,
+        puts: Puts,
+        recount: Recount,
+        packed: PackedEvents,
+        *,
+        streams: Streams,
+        say: Say = print,
+    ) -> None:
         self._objects = FailedObjects(s3)
+        self._packed = packed
         self._puts = puts
         self._recount = recount
         self._streams = streams
@@ -60,7 +74,7 @@ class Replay:
                 kept += 1
                 continue
             replayed += 1
-            await self._puts.put(*found.restored)
+            await self._puts.put(*await self._left(found))
             if found.marks:
                 given_up[place] = found.marks
             else:
@@ -84,11 +98,17 @@ class Replay:
         self._say(f"{place}: records for {found.restored.stream}: {len(found.restored.entries)}")
         return found
 
+    async def _left(self, found: Found) -> Restored:
+        stream, entries = found.restored
+        if stream != self._streams.events:
+            return found.restored
+        return Restored(stream, await self._packed.without(entries, since_ms=found.since_ms))
+
     def _decoded(self, failure: Failure) -> Found:
         records = restored(failure, self._streams)
         if isinstance(failure, DiscardedBatch) and failure.stream == self._streams.events:
-            return Found(records, marks(failure))
-        return Found(records, {})
+            return Found(records, arrived_ms(failure), marks(failure))
+        return Found(records, failure.failed_at_ms if isinstance(failure, FailedRecord) else 0, {})
 
     async def _settle(self, given_up: Mapping[Place, Marks]) -> None:
         for program_id, lanes in furthest(given_up.values()).items():

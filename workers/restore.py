@@ -49,6 +49,12 @@ def restored(failure: Failure, streams: Streams) -> Restored:
     return Restored(failure.stream, [Entry(Data=data, PartitionKey=failure.partition_key or KEYLESS)])
 
 
+def arrived_ms(batch: DiscardedBatch) -> int:
+    """When the first of its records came, after which any of them may have been stored."""
+    arrivals = (each.kinesis.approximate_arrival_timestamp for each in batch.invocation.records)
+    return int(1_000 * min(arrivals, default=0))
+
+
 def marks(batch: DiscardedBatch) -> Marks:
     """Up to where each lane of the event stream was given up, for each program in the batch."""
     last: defaultdict[str, dict[str, str]] = defaultdict(dict)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tests.bench import delays, held
+from tests.bench import delays, held, persist
 from tests.bench.endurance import Memory, endure
 from tests.bench.growth import Growth, grow
 from tests.bench.report import Figures, document
@@ -50,6 +50,12 @@ def _delays(_: Plan) -> None:
     _keep("delays", delays.measure())
 
 
+def _persist(plan: Plan) -> None:
+    stores = persist.measure(plan.rounds)
+    print(persist.table(plan.rounds, stores))
+    _keep("persist", stores)
+
+
 def _report(_: Plan) -> None:
     figures = Figures(
         measured=_kept("tracker", Measured),
@@ -67,6 +73,7 @@ _BENCHES: dict[str, Callable[[Plan], None]] = {
     "held": _held,
     "endurance": _endurance,
     "delays": _delays,
+    "persist": _persist,
     "report": _report,
 }
 

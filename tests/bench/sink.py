@@ -2,7 +2,8 @@
 DynamoDB that holds every program. It does no more than the protocol asks, so that it is no bottleneck.
 
 It answers as the Amazon Kinesis Data Streams API reference has ListShards, PutRecord and PutRecords, and
-the Amazon DynamoDB API reference GetItem.
+the Amazon DynamoDB API reference GetItem, PutItem, Query and BatchExecuteStatement: every insert finds its
+key free, and no program has lanes yet.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ PROGRAM = program(destination="https://shop.example/landing?c={click_id}")
 _HASH_KEYS = 2**128
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: %d\r\n\r\n"
 _HASH = re.compile(rb'"ExplicitHashKey": ?"(\d+)"')
+_STATEMENT = b'"Statement":'
+_LANE = b'"lane"'
 _KEY = re.compile(rb'"Key": ?\{"program_id": ?\{"S": ?"([^"]+)"')
 
 
@@ -66,11 +69,18 @@ class Sink(asyncio.Protocol):
             case b"ListShards":
                 self._answer({"Shards": self._shards.listed})
             case b"GetItem":
-                self._answer({"Item": _item(body)})
+                self._answer({} if _LANE in body else {"Item": _item(body)})
+            case b"PutItem":
+                self._answer({})
+            case b"Query":
+                self._answer({"Items": [], "Count": 0, "ScannedCount": 0})
+            case b"BatchExecuteStatement":
+                self._answer({"Responses": [{"TableName": "events"}] * body.count(_STATEMENT)})
             case b"PutRecord":
                 self._confirm(self._shards.confirmation(b"0"))
             case b"PutRecords":
-                confirmed = [self._shards.confirmation(key) for key in _HASH.findall(body)]
+                hashes = _HASH.findall(body) or [b"0"] * body.count(b'"PartitionKey"')
+                confirmed = [self._shards.confirmation(key) for key in hashes]
                 self._confirm({"FailedRecordCount": 0, "Records": confirmed})
 
     def _confirm(self, answer: dict[str, Any]) -> None:

@@ -115,15 +115,15 @@ class MemoryDynamoDB:
         TableName: str,
         Item: Item,
         ConditionExpression: str,
-        ReturnValuesOnConditionCheckFailure: str,
+        ReturnValuesOnConditionCheckFailure: str = "NONE",
         ExpressionAttributeValues: Item | None = None,
     ) -> None:
-        assert ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         with self.steps.call("put_item"), self._lock:
             key = self._key(TableName, Item)
             held = self.tables[TableName].get(key)
             if not _holds(ConditionExpression, held or {}, ExpressionAttributeValues or {}):
-                raise client_error("ConditionalCheckFailedException", item=held)
+                shown = held if ReturnValuesOnConditionCheckFailure == "ALL_OLD" else None
+                raise client_error("ConditionalCheckFailedException", item=shown)
             self.tables[TableName][key] = Item
 
     def query(
@@ -136,6 +136,7 @@ class MemoryDynamoDB:
         ExclusiveStartKey: Item | None = None,
         ExpressionAttributeNames: Mapping[str, str] | None = None,
         ProjectionExpression: str | None = None,
+        ScanIndexForward: bool = True,
     ) -> QueryAnswer:
         """Of a projection it hands out more than was asked for."""
         assert ConsistentRead
@@ -143,11 +144,12 @@ class MemoryDynamoDB:
             KeyConditionExpression = KeyConditionExpression.replace(alias, name)
         with self.steps.call("query"), self._lock:
             start = self._key(TableName, ExclusiveStartKey) if ExclusiveStartKey else ()
-            rows = sorted(self.tables[TableName].items())
+            rows = sorted(self.tables[TableName].items(), reverse=not ScanIndexForward)
             found = [
                 item
                 for key, item in rows
-                if key > start and _holds(KeyConditionExpression, item, ExpressionAttributeValues)
+                if _is_past(start, key, forward=ScanIndexForward)
+                and _holds(KeyConditionExpression, item, ExpressionAttributeValues)
             ]
             return self._page(TableName, found)
 
@@ -243,6 +245,10 @@ class MemoryCache:
 def not_connected(times: int) -> Iterable[BaseException]:
     """What Redis raises while it is down."""
     return [NotConnectedError("down on demand") for _ in range(times)]
+
+
+def _is_past(start: tuple[str, ...], key: tuple[str, ...], *, forward: bool) -> bool:
+    return not start or (key > start if forward else key < start)
 
 
 def _holds(condition: str, item: Item, values: Item) -> bool:

@@ -410,5 +410,5 @@ def test_totals_equal_distinct_ids_whatever_is_killed_and_repeated(
 
 
 def _counted(items: list[Item]) -> Totals:
-    counts = Counter(f"{item['kind']['S']}s" if item["valid"]["BOOL"] else "invalid" for item in items)
+    counts = Counter(f"{item['kind']['S']!s}s" if item["valid"]["BOOL"] else "invalid" for item in items)
     return Totals(**counts)

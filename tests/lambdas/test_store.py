@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from lambdas.batch import Record
-from lambdas.store import Arrival, EventKey, EventStore, Outcome, arrival
+from lambdas.store import Arrival, EventKey, EventStore, Outcome
 from schemas.dynamodb import EVENTS_KEY, Item, Origin, event_item
 from schemas.events import Event, encode_event
 from tests.factories import click, view
@@ -32,7 +32,7 @@ def store(dynamodb: MemoryDynamoDB) -> EventStore:
 
 
 def arrivals(record: Record, *events: Event) -> list[Arrival]:
-    return [arrival(record, index, event) for index, event in enumerate(events)]
+    return [Arrival(record, index, event) for index, event in enumerate(events)]
 
 
 def item_of(arrived: Arrival) -> Item:

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from itertools import count
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from lambdas.batch import Record
 from lambdas.persist import Persist
 from lambdas.settings import PersistSettings
 from schemas.dynamodb import EVENTS_KEY, PROGRAMS_KEY, TOTALS_KEY, Item, sum_of_lanes
 from schemas.events import Event, encode_event
 from schemas.failures import FailedRecord, decode_failed
-from schemas.frames import encode_frame
+from schemas.frames import decode_frame, encode_frame
+from schemas.packs import Pack, pack_from_item, packs_bucket
 from schemas.programs import Totals
+from schemas.settings import EventStoreName
 from schemas.updates import ProgramTotals, decode_update
 from tests.factories import NOW_MS
 from tests.lambdas.memory import MemoryBucket, MemoryDynamoDB, MemoryStream, Steps
@@ -49,7 +53,8 @@ class Shard:
 class World:
     """Everything that `persist` changes, in memory, and what tests ask of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, event_store: EventStoreName = "items") -> None:
+        self.settings = replace(SETTINGS, event_store=event_store)
         self.steps = Steps()
         self.dynamodb = MemoryDynamoDB(self.steps, TABLES)
         self.updates = MemoryStream(self.steps)
@@ -60,7 +65,7 @@ class World:
             dynamodb=self.dynamodb,
             kinesis=self.updates,
             s3=self.bucket,
-            settings=SETTINGS,
+            settings=self.settings,
             pauses_s=(0.0, 0.0),
         )
 
@@ -78,6 +83,15 @@ class World:
     def items(self) -> list[Item]:
         return list(self.dynamodb.tables["events"].values())
 
+    def packs(self, program_id: str = "212313") -> list[Pack]:
+        """Of a program, in their order."""
+        held = sorted(self.dynamodb.tables["events"].items())
+        return [pack_from_item(item) for (bucket, _), item in held if bucket == packs_bucket(program_id)]
+
+    def packed(self, program_id: str = "212313") -> list[Event]:
+        """The events in a program's packs."""
+        return [event for pack in self.packs(program_id) for event in decode_frame(pack.frame).events]
+
     @property
     def stored_ids(self) -> set[UUID]:
         return {UUID(str(item["message_id"]["S"])) for item in self.items}
@@ -88,9 +102,15 @@ class World:
 
     @property
     def relayed(self) -> dict[str, Totals]:
-        """The last totals on the update stream, by program."""
+        """The newest totals on the update stream, by program: those that count the most events."""
+        return {
+            each.program_id: each.totals for each in sorted(self._relayed, key=lambda it: it.totals.stored)
+        }
+
+    @property
+    def _relayed(self) -> list[ProgramTotals]:
         updates = [decode_update(data) for data in self.updates.records]
-        return {each.program_id: each.totals for each in updates if isinstance(each, ProgramTotals)}
+        return [each for each in updates if isinstance(each, ProgramTotals)]
 
     @property
     def failed(self) -> dict[str, FailedRecord]:

@@ -18,7 +18,7 @@ from schemas.places import Place, place_of
 from tests.factories import NOW_MS, click, conversion, core_data, id_made_at, view
 from tests.kinesis import client_error
 from tests.tracker.ports import Clock
-from tracker.stored import EventItems, Span
+from tracker.stored import EventItems, Span, StoredEvents
 
 REGION = "us-east-1"
 ORIGIN = Origin("shardId-000000000000/0", "1")
@@ -31,7 +31,7 @@ class EventsTable:
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self.clock = Clock()
-        self.reader = EventItems(dynamodb, table=table, timeout_ms=5_000, clock_ms=self.clock)
+        self.reader: StoredEvents = EventItems(dynamodb, table=table, timeout_ms=5_000, clock_ms=self.clock)
         self._dynamodb = dynamodb
         self._table = table
 

@@ -12,9 +12,11 @@ from lambdas.batch import Record
 from schemas.dynamodb import Item
 from schemas.failures import encode_discarded
 from schemas.programs import Totals
+from schemas.settings import EventStoreName
 from tests.factories import NOW_MS
 from tests.lambdas.memory import Killed, Steps
 from tests.lambdas.world import Shard, World
+from workers.packed import PackedEvents
 from workers.recount import Recount
 from workers.replay import Replay
 from workers.restore import Streams
@@ -107,8 +109,8 @@ class MemoryStreams:
 class Aftermath(World):
     """What went wrong, and the means to put it right."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, event_store: EventStoreName = "items") -> None:
+        super().__init__(event_store)
         self.said: list[str] = []
         self.streams = MemoryStreams(self, Shard(9))
         self.puts = Puts(Awaited(self.streams), waits_s=_waits_s)
@@ -119,7 +121,8 @@ class Aftermath(World):
 
     def replaying(self) -> Replay:
         s3 = Awaited(MemoryS3(self.steps, self.bucket.objects))
-        return Replay(s3, self.puts, self.recount, streams=STREAMS, say=self.said.append)
+        packed = PackedEvents(Awaited(self.dynamodb), table="events")
+        return Replay(s3, self.puts, self.recount, packed, streams=STREAMS, say=self.said.append)
 
     def deliver_arrived(self) -> None:
         """What replay has put on the event stream."""
@@ -157,7 +160,7 @@ class Aftermath(World):
 
 
 def counted(items: Sequence[Item]) -> Totals:
-    counts = Counter(f"{item['kind']['S']}s" if item["valid"]["BOOL"] else "invalid" for item in items)
+    counts = Counter(f"{item['kind']['S']!s}s" if item["valid"]["BOOL"] else "invalid" for item in items)
     return Totals(**counts)
 
 
