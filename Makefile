@@ -27,7 +27,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo load workers test faults bench sabotage coldstart synth deploy bootstrap destroy check lock
+.PHONY: help setup run demo load workers test faults bench sabotage coldstart cost synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothi
 
 bench: $(INSTALLED) ## measure the tracker against a bare route and the naive way (ARGS="--quick")
 	@$(BIN)/python -m tests.bench all $(ARGS)
+
+cost: $(INSTALLED) ## write docs/cost.md: what each profile costs a month, line by line
+	@$(BIN)/python -m cdk.cost_page
 
 synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
 	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)

@@ -18,6 +18,7 @@ from cdk.functions import Bundle, Functions
 from cdk.monitoring import Monitoring
 from cdk.network import Network
 from cdk.profiles import Deployment, deployment
+from cdk.review import accept
 from cdk.storage import Storage, removal_policy
 from cdk.streams import Streams
 from cdk.tracker import Tracker
@@ -41,13 +42,7 @@ def compose(app: App, chosen: Deployment, *, bundle: Bundle) -> None:
     functions = Functions(_stack(app, chosen, "functions"), "Functions", on=foundation, bundle=bundle)
     services = _stack(app, chosen, "services")
     services.add_stack_dependency(Stack.of(functions), "functions read what services send")
-    cluster = ecs.Cluster(
-        services,
-        "Cluster",
-        vpc=foundation.network.vpc,
-        enable_fargate_capacity_providers=True,
-        container_insights_v2=ecs.ContainerInsights.ENABLED,
-    )
+    cluster = _cluster(services, foundation)
     tracker = Tracker(services, "Tracker", on=foundation, cluster=cluster)
     workers = Workers(services, "Workers", on=foundation, cluster=cluster)
     _tell(
@@ -101,6 +96,20 @@ def lay_foundation(app: App, chosen: Deployment) -> Foundation:
         streams=streams,
         cache=cache,
     )
+
+
+def _cluster(stack: Stack, on: Foundation) -> ecs.Cluster:
+    watched = on.deployment.monitoring.container_insights
+    cluster = ecs.Cluster(
+        stack,
+        "Cluster",
+        vpc=on.network.vpc,
+        enable_fargate_capacity_providers=True,
+        container_insights_v2=ecs.ContainerInsights.ENABLED if watched else ecs.ContainerInsights.DISABLED,
+    )
+    if not watched:
+        accept(cluster, "AwsSolutions-ECS4", "The alarms look at what ECS measures for nothing.")
+    return cluster
 
 
 def _stack(app: App, chosen: Deployment, name: str) -> Stack:

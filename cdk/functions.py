@@ -150,11 +150,19 @@ class Functions(Construct):
                 totals_table=on.storage.totals.table_name,
                 update_stream=on.streams.updates.stream_name,
                 failed_events_bucket=on.storage.failed_events.bucket_name,
+                event_store=on.deployment.persist.event_store,
             ),
             profile=on.deployment.persist,
             log_days=on.deployment.monitoring.log_days,
         )
-        grant_table(on.storage.events, persist.role, "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert")
+        grant_table(
+            on.storage.events,
+            persist.role,
+            "dynamodb:BatchGetItem",
+            "dynamodb:PartiQLInsert",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+        )
         on.storage.totals.grant(persist.role, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
         on.streams.updates.grant(persist.role, "kinesis:PutRecords")
         return persist

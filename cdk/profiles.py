@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from cdk.config import EventSource
 from schemas.errors import SettingsError
 from schemas.programs import Acknowledgement
-from schemas.settings import Positive
+from schemas.settings import EventStoreName, Positive
 
 Percent = Annotated[int, Meta(ge=1, le=100)]
 LogDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365]
@@ -83,6 +83,14 @@ class Function(Part, frozen=True, kw_only=True):
             raise ValueError("batchingWindowMs is not in whole seconds, as Lambda takes it")
 
 
+class Persist(Function, frozen=True, kw_only=True):
+    """`persist`, and how it stores events."""
+
+    event_store: EventStoreName = "items"
+    """`items`: one item for each event, found by its message id for ever. `packed`: the events that a
+    program got within a batch in one item, for a small part of the write units (docs/decisions/0019)."""
+
+
 class Service(Part, frozen=True, kw_only=True):
     """Fargate tasks, and between how many of them CPU use decides."""
 
@@ -121,6 +129,9 @@ class Workers(Service, frozen=True, kw_only=True):
 
     iterator_age_s: Positive = 30
     """How far the workers may fall behind before there are more of them."""
+    commit_interval_ms: Positive = 10_000
+    """The longest that what agents did waits for its commit, which is what a kill makes them do again. Each
+    entry of each commit is paid for (docs/decisions/0031-commits-are-rare.md)."""
 
 
 class Monitoring(Part, frozen=True, kw_only=True):
@@ -128,6 +139,8 @@ class Monitoring(Part, frozen=True, kw_only=True):
 
     email: Annotated[str, Meta(pattern=r"^(|[^@\s]+@[^@\s]+)$")] = ""
     log_days: LogDays = 7
+    container_insights: bool = True
+    """Metrics of each task and service beside those that ECS gives for nothing."""
     iterator_age_s: Positive = 60
     latency_p99_ms: Positive = 500
     budget_usd_month: Annotated[int, Meta(ge=0)] = 0
@@ -152,7 +165,7 @@ class Deployment(Part, frozen=True, kw_only=True):
     update_stream: Stream = Stream()
     touch_stream: Stream = Stream()
     cache: Cache = Cache()
-    persist: Function = Function()
+    persist: Persist = Persist()
     refresh: Function = Function()
     tracker: Tracker = Tracker()
     workers: Workers = Workers()
@@ -167,25 +180,33 @@ class Deployment(Part, frozen=True, kw_only=True):
                 )
 
 
+PACKED = Persist(
+    event_store="packed",
+    source=EventSource(
+        batch_size=10_000,
+        batching_window_ms=10_000,
+        maximum_record_age_s=43_200,
+        maximum_retry_attempts=1_000,
+    ),
+)
+"""Batches wait to be large: what a program got in ten seconds of a shard is one item."""
+ITEMS = Persist()
+"""Each event is an item as soon as it can be, for a write unit each."""
+
 SMALL = Deployment(
     network=Network(egress="nat"),
-    tracker=Tracker(cpu=512, memory_mb=1_024, tasks_min=2, tasks_max=4),
+    persist=PACKED,
+    tracker=Tracker(cpu=256, memory_mb=512, tasks_min=2, tasks_max=8, requests_per_task_minute=15_000),
     workers=Workers(cpu=256, memory_mb=512, tasks_min=1, tasks_max=2),
+    monitoring=Monitoring(container_insights=False),
 )
 """To try it out, and up to some hundreds of requests a second."""
 
 STANDARD = Deployment(
-    event_stream=Stream(shards=4, retention_hours=48),
-    update_stream=Stream(retention_hours=48),
-    touch_stream=Stream(retention_hours=48),
-    cache=Cache(node_type="cache.m7g.large"),
-    persist=Function(
-        memory_mb=1_769,
-        source=EventSource(
-            parallelization_factor=2, maximum_record_age_s=86_400, maximum_retry_attempts=1_000
-        ),
-    ),
-    tracker=Tracker(cpu=1024, memory_mb=2_048, tasks_min=2, tasks_max=12),
+    event_stream=Stream(shards=2),
+    cache=Cache(node_type="cache.t4g.small"),
+    persist=msgspec.structs.replace(PACKED, memory_mb=1_769),
+    tracker=Tracker(cpu=1024, memory_mb=2_048, tasks_min=2, tasks_max=12, requests_per_task_minute=60_000),
     workers=Workers(cpu=512, memory_mb=1_024, tasks_min=2, tasks_max=4),
     monitoring=Monitoring(log_days=30, latency_p99_ms=250),
 )
@@ -193,19 +214,12 @@ STANDARD = Deployment(
 
 LARGE = Deployment(
     network=Network(zones=3),
-    event_stream=Stream(mode="onDemand", retention_hours=72),
-    update_stream=Stream(shards=4, retention_hours=72),
-    touch_stream=Stream(shards=4, retention_hours=72),
+    event_stream=Stream(shards=16),
+    update_stream=Stream(shards=2),
+    touch_stream=Stream(shards=4),
     cache=Cache(node_type="cache.r7g.large", replicas=2),
-    persist=Function(
-        memory_mb=1_769,
-        source=EventSource(
-            parallelization_factor=4, maximum_record_age_s=172_800, maximum_retry_attempts=1_000
-        ),
-    ),
-    tracker=Tracker(
-        cpu=1024, memory_mb=2_048, tasks_min=6, tasks_max=60, requests_per_address_5_minutes=100_000
-    ),
+    persist=msgspec.structs.replace(PACKED, memory_mb=1_769),
+    tracker=Tracker(cpu=1024, memory_mb=2_048, tasks_min=6, tasks_max=60, requests_per_task_minute=60_000),
     workers=Workers(cpu=1024, memory_mb=2_048, tasks_min=3, tasks_max=12),
     monitoring=Monitoring(log_days=30, latency_p99_ms=250),
 )

@@ -102,6 +102,7 @@ def _settings(on: Foundation) -> TrackerSettings:
         event_stream=on.streams.events.stream_name,
         update_stream=on.streams.updates.stream_name,
         events_table=on.storage.events.table_name,
+        event_store=on.deployment.persist.event_store,
         programs_table=on.storage.programs.table_name,
         totals_table=on.storage.totals.table_name,
         redis_host=on.cache.host,

@@ -104,4 +104,5 @@ def _settings(on: Foundation) -> WorkerSettings:
         redis_tls=True,
         redis_channel=on.config.redis_channel,
         health_port=HEALTH_PORT,
+        commit_interval_ms=on.deployment.workers.commit_interval_ms,
     )

@@ -109,4 +109,4 @@ def test_a_mapping_reads_as_its_profile_says(assemblies: dict[str, Assembly]) ->
 
         assert made["BatchSize"] == profile.persist.source.batch_size
         assert made["ParallelizationFactor"] == profile.persist.source.parallelization_factor
-        assert made["MaximumBatchingWindowInSeconds"] == 0
+        assert made["MaximumBatchingWindowInSeconds"] == profile.persist.source.batching_window_ms // 1_000

@@ -30,6 +30,8 @@ CALLED: dict[str, set[Need]] = {
     "Persist": {
         ("dynamodb:BatchGetItem", "table Events"),
         ("dynamodb:PartiQLInsert", "table Events"),
+        ("dynamodb:PutItem", "table Events"),
+        ("dynamodb:Query", "table Events"),
         ("dynamodb:GetItem", "table Totals"),
         ("dynamodb:PutItem", "table Totals"),
         ("dynamodb:Query", "table Totals"),

@@ -1,0 +1,173 @@
+"""`python -m cdk.cost_page`: writes docs/cost.md, what each profile costs a month at each rate."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+import cdk
+from cdk import prices
+from cdk.cost import HOURS, PARTS, Line, Part, bill, total_usd, usd_of
+from cdk.prices import Price
+from cdk.profiles import ITEMS, PROFILES, Deployment
+from cdk.traffic import Assumptions, Traffic
+
+PAGE = Path(cdk.__path__[0]).parent / "docs" / "cost.md"
+RATES = (10, 100, 1_000, 10_000)
+CLICKSTREAM = {10: 71.8, 100: 101.8, 1_000: 528.8}
+"""USD a month for ingestion alone, requests of 2 KB, provisioned Kinesis (AWS, "Guidance for Clickstream
+Analytics on AWS", Cost)."""
+COMPARED = {10: "small", 100: "small", 1_000: "standard"}
+COMPARABLE: tuple[Part, ...] = ("taking in", "storing")
+
+HEAD = f"""# What it costs
+
+Written by `make cost` from a model in code (`cdk/cost.py`), and kept up to date by a test. US dollars a
+month of {HOURS} hours in {prices.REGION}, at list prices of {prices.AS_OF}, without free tiers and taxes,
+at a rate of requests that never changes, one event each. A model is no bill: nobody has paid one of these
+yet, and what is beyond the fixed lines hangs on what is assumed at the end of this page.
+"""
+READING = """
+A rate in brackets is more than the profile's largest number of tasks or its shards take. What dominates is
+the largest line. `packed` and `items` are the two stores: [decision 19](decisions/0019-packed-store.md).
+"""
+COMPARISON = """
+## Beside AWS Clickstream
+
+AWS publishes what the ingestion of its Clickstream guidance costs: requests in, and into Kinesis and S3.
+The nearest of ours is taking in and storing: load balancer, addresses, answers, tracker, network, event
+stream, `persist` and the events table, each event stored and counted once, kept for a month and backed up.
+What comes besides has no counterpart there: live core data, and agents that count, match and guard.
+"""
+WHY = """
+At a thousand requests a second it is below, at ten and at a hundred it is above: a load balancer over two
+zones ($24), a NAT gateway ($37), two tasks of the smallest size ($14), a shard for each of three streams ($11
+each) and two nodes of Redis ($23) are there before the first request. `network.egress=endpoints` is dearer
+still while little is sent. An instance of one's own in place of the gateway would save $30, and be one more
+machine to look after, which takes every tracker with it when it stops.
+
+- **Write units dominate** wherever each event is an item: that is why profiles pack. Longer batches
+  (`persist.source.batchingWindowMs`) and fewer shards make larger packs.
+- **The workers' state** is paid for by commits: of `tally` an entry for each program in each commit, of
+  `matcher` one for each click and conversion. `workers.commitIntervalMs` is what a kill makes agents do
+  again; the longer it is, the less `tally` costs.
+- **Answers out to the internet** cost more than the tasks that give them: pixels and `POST /events` answer
+  with less for each event than `GET /event`.
+- **AWS WAF** asks for $0.60 a million requests: at 10,000 a second that would be $15,774, more than all else
+  together. No profile has it; a task's own rate limit (`tracker.ratePerAddressPerS`) is free.
+- **On demand** (`eventStream.mode=onDemand`) costs several times what shards cost under a steady rate, since
+  records count as a kilobyte at least. It is worth that where nobody knows the rate.
+- Each request on a connection of its own, instead of ten, makes the load balancer dearer: at 1,000 a second
+  by {connections}.
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [HEAD, *_totals(), READING, COMPARISON, *_comparison(), WHY.format(connections=_connections())]
+    for name, rate in (("small", 10), ("small", 100), ("standard", 1_000), ("large", 10_000)):
+        parts += _lines(name, rate)
+    return "\n".join([*parts, *_assumptions(), *_prices()]) + "\n"
+
+
+def itemised(deployment: Deployment) -> Deployment:
+    """The same with an item for each event, stored as soon as it can be."""
+    items = msgspec.structs.replace(ITEMS, memory_mb=deployment.persist.memory_mb)
+    return msgspec.structs.replace(deployment, persist=items)
+
+
+def _totals() -> Iterator[str]:
+    yield _row("profile, store", *(f"{rate:,}/s" for rate in RATES), "at the highest rate, what dominates")
+    yield _rule(len(RATES) + 2)
+    for name, deployment in PROFILES.items():
+        for store, each in (("packed", deployment), ("items", itemised(deployment))):
+            cases = [Traffic(deployment=each, requests_s=rate) for rate in RATES]
+            yield _row(f"{name}, {store}", *map(_total, cases), _dominating(cases[-1]))
+
+
+def _total(traffic: Traffic) -> str:
+    usd = f"{total_usd(bill(traffic)):,.0f}"
+    return usd if traffic.fits else f"({usd})"
+
+
+def _dominating(traffic: Traffic) -> str:
+    line = max(bill(traffic), key=lambda line: line.usd)
+    return f"{line.what}, {line.usd:,.0f}"
+
+
+def _comparison() -> Iterator[str]:
+    yield _row("requests", "AWS Clickstream", "profile", "taking in and storing", *PARTS, "everything")
+    yield _rule(5 + len(PARTS))
+    for rate, published in CLICKSTREAM.items():
+        lines = bill(Traffic(deployment=PROFILES[COMPARED[rate]], requests_s=rate))
+        parts = (f"{usd_of(lines, part):,.0f}" for part in PARTS)
+        comparable = f"**{usd_of(lines, *COMPARABLE):,.0f}**"
+        yield _row(
+            f"{rate:,}/s", f"{published:,}", COMPARED[rate], comparable, *parts, f"{total_usd(lines):,.0f}"
+        )
+
+
+def _connections() -> str:
+    assumed = Assumptions()
+    alone = msgspec.structs.replace(assumed, requests_per_connection=1)
+    one, other = (
+        total_usd(bill(Traffic(deployment=PROFILES["standard"], requests_s=1_000, assume=each)))
+        for each in (alone, assumed)
+    )
+    return f"${one - other:,.0f}"
+
+
+def _lines(name: str, rate: int) -> Iterator[str]:
+    traffic = Traffic(deployment=PROFILES[name], requests_s=rate)
+    lines = bill(traffic)
+    yield f"\n## `{name}` at {rate:,} requests/s, line by line\n"
+    yield (
+        f"{traffic.frames_s:,.0f} records/s on the event stream. `persist` gets"
+        f" {traffic.events_per_batch:,.0f} events in a batch, of {traffic.programs_per_batch:,.0f} programs,"
+        f" in packs of {traffic.pack_bytes:,.0f} bytes.\n"
+    )
+    yield _row("part", "line", "USD")
+    yield _rule(3)
+    for line in sorted(lines, key=_order):
+        yield _row(line.part, line.what, f"{line.usd:,.2f}")
+    yield _row("", "**everything**", f"**{total_usd(lines):,.2f}**")
+
+
+def _order(line: Line) -> tuple[int, float]:
+    return PARTS.index(line.part), -line.usd
+
+
+def _assumptions() -> Iterator[str]:
+    yield "\n## What is assumed\n"
+    yield _row("assumption", "value")
+    yield _rule(2)
+    for spec in msgspec.inspect.type_info(Assumptions).fields:  # type: ignore[attr-defined]
+        yield _row(spec.type.extra_json_schema["description"], f"{spec.default:g}")
+
+
+def _prices() -> Iterator[str]:
+    yield "\n## Prices\n"
+    yield _row("USD", "for a", "by")
+    yield _rule(3)
+    own = [value for value in vars(prices).values() if isinstance(value, Price)]
+    nodes = [
+        msgspec.structs.replace(price, unit=f"{price.unit}, {name}") for name, price in prices.NODES.items()
+    ]
+    for price in (*own, *nodes):
+        yield _row(f"{price.usd:.10f}".rstrip("0"), price.unit, price.page)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|---" * columns + "|"
+
+
+def main() -> None:
+    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main()
