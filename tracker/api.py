@@ -29,7 +29,7 @@ from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
 from tracker.routes.click import ClickRequest
 from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
 from tracker.routes.health import HealthAnswer
-from tracker.routes.live import StreamQuery
+from tracker.routes.live import PARTS, StreamQuery
 from tracker.routes.postback import PostbackAnswer, PostbackRequest
 from tracker.routes.programs import ChangeQuery, KeyAnswer, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
 from tracker.routes.stored import EventQuery, EventsAnswer, EventsQuery, StoredEventAnswer
@@ -422,6 +422,31 @@ OPERATIONS = (
             errors=(DrainingError,),
         )
         for path in ("ready", "check")
+    ),
+    Operation(
+        name="getLive",
+        method="GET",
+        path="/live",
+        summary="The page that shows what happens as it happens",
+        answers={
+            200: Answer(meaning="the page", media_type="text/html", headers=_TAGGED),
+            304: Answer(meaning="the page that you have", media_type=None, headers=_TAGGED),
+        },
+    ),
+    *(
+        Operation(
+            name=f"getLive{name.title().replace('.', '')}",
+            method="GET",
+            path=f"/live/{name}",
+            summary="A part of the page",
+            answers={
+                200: Answer(
+                    meaning="the part", media_type=part.content_type.partition(";")[0], headers=_TAGGED
+                ),
+                304: Answer(meaning="the part that you have", media_type=None, headers=_TAGGED),
+            },
+        )
+        for name, part in PARTS.items()
     ),
     Operation(
         name="getLiveStream",

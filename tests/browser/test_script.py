@@ -55,7 +55,7 @@ def tracker() -> Tracker:
 def context(browser: Browser, tracker: Tracker) -> Iterator[BrowserContext]:
     with browser.new_context() as context:
         context.route(
-            f"{TRACKER}/t.js", lambda route: route.fulfill(body=SCRIPT, content_type="text/javascript")
+            f"{TRACKER}/t.js", lambda route: route.fulfill(body=SCRIPT.body, content_type="text/javascript")
         )
         context.route(f"{TRACKER}/beacon", tracker.answer)
         yield context

@@ -1,6 +1,7 @@
-"""`/live/stream` over HTTP: a stream that ends when it should, and a reader that does not read."""
+"""`/live` over HTTP: a page that loads nothing from elsewhere; a stream that ends when it should."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -9,8 +10,10 @@ import msgspec
 
 from tests.tracker.server import Serve, Tracker, assert_problem
 from tests.tracker.task import eventually
+from tracker.routes.live import PAGE, PARTS
 
 WAIT_S = 5
+SIZE_MAX_BYTES = 32_000
 
 
 async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
@@ -23,6 +26,41 @@ async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, str]]:
         elif "data" in fields:
             yield fields["event"], fields["id"]
             fields = {}
+
+
+async def test_the_page_may_load_nothing_but_its_own_parts(tracker: Tracker) -> None:
+    page = await tracker.client.get("/live")
+
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in policy
+    loaded = set(re.findall(r'(?:src|href)="(/[^"]+)"', page.text))
+    assert {f"/live/{name}" for name in ("main.js", "style.css", "icon.svg")} == loaded
+
+
+async def test_each_part_loads_only_parts_that_there_are(tracker: Tracker) -> None:
+    for name in PARTS:
+        part = await tracker.client.get(f"/live/{name}")
+
+        assert part.status_code == 200
+        assert set(re.findall(r"from '\./([^']+)'", part.text)) <= set(PARTS)
+        assert "http://" not in part.text.replace("http://www.w3.org", "")
+
+
+async def test_a_browser_that_has_the_page_asks_whether_there_is_a_newer_one(tracker: Tracker) -> None:
+    first = await tracker.client.get("/live", headers={"accept-encoding": "gzip"})
+
+    again = await tracker.client.get("/live", headers={"if-none-match": first.headers["etag"]})
+
+    assert (first.headers["cache-control"], first.headers["content-encoding"]) == ("no-cache", "gzip")
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_all_of_the_page_is_less_than_a_photograph(tracker: Tracker) -> None:
+    packed = len(PAGE.packed) + sum(len(part.packed) for part in PARTS.values())
+
+    assert packed < SIZE_MAX_BYTES
 
 
 async def test_it_is_an_event_stream_that_nobody_may_keep(tracker: Tracker) -> None:

@@ -1,0 +1,247 @@
+// What the page knows: programs, their totals and minutes, changes, tasks. Knows nothing of the page.
+
+export const MINUTE_MS = 60_000
+export const MINUTES = 15
+const RATE_MS = 10_000
+const RATE_LEAST_MS = 2_000
+const SETTLE_MS = 1_500
+const CHANGES_MAX = 50
+const TASK_SILENT_MS = 5_000
+const NONE = [0, 0, 0, 0]
+
+/** Events per second over the last ten seconds, from counts that only grow. */
+class Rate {
+  #samples = []
+
+  note(nowMs, counted) {
+    const samples = this.#samples
+    samples.push([nowMs, counted])
+    while (samples.length > 1 && samples[1][0] <= nowMs - RATE_MS) samples.shift()
+  }
+
+  reset(nowMs, counted) {
+    this.#samples = [[nowMs, counted]]
+  }
+
+  /** Null while too little of the time has been seen. */
+  at(nowMs) {
+    const samples = this.#samples
+    while (samples.length > 1 && samples[1][0] <= nowMs - RATE_MS) samples.shift()
+    if (!samples.length) return null
+    const spanMs = Math.min(RATE_MS, nowMs - samples[0][0])
+    return spanMs < RATE_LEAST_MS ? null : ((samples.at(-1)[1] - samples[0][1]) * 1_000) / spanMs
+  }
+}
+
+/** One program. `totals` are views, clicks, conversions, invalid; `minutes` the same by minute, and visitors. */
+class Row {
+  program = null
+  totals = NONE
+  minutes = new Map()
+  rate = new Rate()
+  search = ''
+  revision = 0
+
+  constructor(id) {
+    this.id = id
+    this.search = id.toLowerCase()
+  }
+
+  get name() {
+    return this.program?.name ?? this.id
+  }
+
+  get stored() {
+    return this.totals[0] + this.totals[1] + this.totals[2] + this.totals[3]
+  }
+
+  get valid() {
+    return this.totals[0] + this.totals[1] + this.totals[2]
+  }
+
+  get ctr() {
+    return this.totals[0] ? this.totals[1] / this.totals[0] : -1
+  }
+
+  get cvr() {
+    return this.totals[1] ? this.totals[2] / this.totals[1] : -1
+  }
+
+  /** Events that it may still count; null without a budget. */
+  get left() {
+    const budget = this.program?.budget ?? null
+    if (budget === null) return null
+    return this.program.budgetSpent ? 0 : Math.max(0, budget - this.valid)
+  }
+
+  /** Distinct visitors of the last whole minute, or of this one where there was none. */
+  visitors(nowMs) {
+    const start = nowMs - (nowMs % MINUTE_MS)
+    return this.minutes.get(start - MINUTE_MS)?.[4] ?? this.minutes.get(start)?.[4] ?? 0
+  }
+}
+
+/** Whether a program counts, or why not, in words. */
+export function stateOf(program, nowMs) {
+  if (!program) return { key: 'unknown', text: 'Not known' }
+  if (!program.active) return { key: 'paused', text: 'Paused' }
+  if (program.startsAtMs !== null && nowMs < program.startsAtMs) return { key: 'waiting', text: 'Not started' }
+  if (program.endsAtMs !== null && nowMs >= program.endsAtMs) return { key: 'ended', text: 'Ended' }
+  if (program.budgetSpent) return { key: 'spent', text: 'Budget spent' }
+  return { key: 'counting', text: 'Counting' }
+}
+
+/** Events of a minute; it has five numbers, the last of which is visitors. */
+const eventsOf = (counted) => counted[0] + counted[1] + counted[2] + counted[3]
+
+/** Events per second, minute by minute; the last minute is not over, and null before it has told anything. */
+export function series(minutes, nowMs) {
+  const now = nowMs - (nowMs % MINUTE_MS)
+  return Array.from({ length: MINUTES + 1 }, (_, position) => {
+    const startMs = now - (MINUTES - position) * MINUTE_MS
+    const events = minutes.get(startMs) ? eventsOf(minutes.get(startMs)) : 0
+    const seconds = position === MINUTES ? (nowMs - now) / 1_000 : 60
+    return { startMs, value: seconds < 5 ? null : events / seconds, partial: position === MINUTES }
+  })
+}
+
+export class Model {
+  rows = new Map()
+  minutes = new Map()
+  totals = [...NONE]
+  rate = new Rate()
+  changes = []
+  tasks = new Map()
+  state = null
+  offsetMs = 0
+  /** Grows whenever a program is there that was not, or is not any more. */
+  shape = 0
+  #flow = 0
+  #settledMs = 0
+
+  /** The task's clock. */
+  get nowMs() {
+    return Date.now() + this.offsetMs
+  }
+
+  get complete() {
+    return this.state !== null && this.state.linked && !this.state.reading
+  }
+
+  take(kind, data) {
+    if (kind === 'snapshot') this.#clear()
+    this.offsetMs = data.atMs - Date.now()
+    for (const state of data.state ?? []) this.#takeState(state)
+    for (const program of data.programs ?? []) this.#takeProgram(program)
+    for (const [id, ...totals] of data.totals ?? []) this.#takeTotals(this.#row(id), totals)
+    for (const [id, startMs, ...counted] of data.minutes ?? []) this.#takeMinute(this.#row(id), startMs, counted)
+    for (const change of data.changes ?? []) this.#takeChange(change)
+    for (const task of data.tasks ?? []) this.tasks.set(task.task, task)
+    this.#forget()
+  }
+
+  /** What comes in now happened some time ago: it says nothing about how fast events come. */
+  settle() {
+    this.#settledMs = performance.now() + SETTLE_MS
+    this.#flow = 0
+    this.rate.reset(performance.now(), 0)
+    for (const row of this.rows.values()) row.rate.reset(performance.now(), row.stored)
+  }
+
+  /** Tasks that have said something just now. */
+  liveTasks() {
+    return [...this.tasks.values()].filter((task) => this.nowMs - task.seenMs < TASK_SILENT_MS)
+  }
+
+  /** How many of the live tasks have applied a change, and of how many. */
+  appliedBy(change) {
+    const tasks = this.liveTasks()
+    return { by: tasks.filter((task) => task.applied >= change.applied).length, of: tasks.length }
+  }
+
+  #clear() {
+    this.rows.clear()
+    this.minutes.clear()
+    this.tasks.clear()
+    this.totals = [...NONE]
+    this.changes = []
+    this.shape += 1
+    this.settle()
+  }
+
+  #row(id) {
+    let row = this.rows.get(id)
+    if (!row) {
+      row = new Row(id)
+      this.rows.set(id, row)
+      this.shape += 1
+    }
+    return row
+  }
+
+  #takeState(state) {
+    if (this.state && (!this.state.linked || this.state.reading) && state.linked && !state.reading) this.settle()
+    if (!state.linked) this.tasks.clear()
+    this.state = state
+  }
+
+  #takeProgram(program) {
+    if (program.gone) return this.#remove(program.programId)
+    const row = this.#row(program.programId)
+    if (row.program && row.program.name !== program.name) this.shape += 1
+    row.program = program
+    row.search = `${program.name} ${program.programId} ${program.customerName}`.toLowerCase()
+    row.revision += 1
+  }
+
+  #remove(id) {
+    const row = this.rows.get(id)
+    if (!row) return
+    row.totals.forEach((number, position) => { this.totals[position] -= number })
+    for (const [startMs, counted] of row.minutes) this.#add(startMs, counted, -1)
+    this.rows.delete(id)
+    this.shape += 1
+  }
+
+  #takeTotals(row, totals) {
+    const nowMs = performance.now()
+    const more = totals.map((number, position) => number - row.totals[position])
+    more.forEach((number, position) => { this.totals[position] += number })
+    row.totals = totals
+    row.revision += 1
+    if (nowMs < this.#settledMs || !this.complete) return row.rate.reset(nowMs, row.stored)
+    row.rate.note(nowMs, row.stored)
+    this.#flow += eventsOf(more)
+    this.rate.note(nowMs, this.#flow)
+  }
+
+  #takeMinute(row, startMs, counted) {
+    const held = row.minutes.get(startMs)
+    if (held) this.#add(startMs, held, -1)
+    this.#add(startMs, counted, 1)
+    row.minutes.set(startMs, counted)
+    row.revision += 1
+  }
+
+  #add(startMs, counted, sign) {
+    const sum = this.minutes.get(startMs) ?? [0, 0, 0, 0, 0]
+    this.minutes.set(startMs, sum.map((number, position) => number + sign * counted[position]))
+  }
+
+  #takeChange(change) {
+    const position = this.changes.findIndex((each) => each.number === change.number)
+    if (position >= 0) this.changes[position] = change
+    else this.changes.unshift(change)
+    this.changes.sort((one, other) => other.number - one.number)
+    this.changes.length = Math.min(this.changes.length, CHANGES_MAX)
+  }
+
+  #forget() {
+    const oldestMs = this.nowMs - (MINUTES + 1) * MINUTE_MS
+    for (const startMs of this.minutes.keys()) {
+      if (startMs >= oldestMs) continue
+      this.minutes.delete(startMs)
+      for (const row of this.rows.values()) row.minutes.delete(startMs)
+    }
+  }
+}
