@@ -12,7 +12,7 @@ from schemas.programs import Count
 MINUTE_MS = 60_000
 
 
-class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """Events received in one minute; `visitors` are the distinct ones of those that count. All only grow."""
 
     views: Count = 0

@@ -119,7 +119,7 @@ class Program(PublicProgram, frozen=True, kw_only=True, rename="camel"):
         return PublicProgram(**{name: getattr(self, name) for name in PublicProgram.__struct_fields__})
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """Distinct stored events of one program. Each number only grows."""
 
     views: Count = 0

@@ -1,4 +1,8 @@
-"""What is on the board, in the form in which /live/stream tells it."""
+"""What is on the board, in the form in which /live/stream tells it.
+
+There may be a hundred thousand rows of numbers: the garbage collector need not look at them, or events would
+wait while it does.
+"""
 
 import msgspec
 
@@ -14,7 +18,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     gone: bool = True
 
 
-class TotalsRow(msgspec.Struct, frozen=True, array_like=True):
+class TotalsRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is stored for a program so far."""
 
     program_id: str
@@ -24,7 +28,7 @@ class TotalsRow(msgspec.Struct, frozen=True, array_like=True):
     invalid: int
 
 
-class MinuteRow(msgspec.Struct, frozen=True, array_like=True):
+class MinuteRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What came in for a program in one minute."""
 
     program_id: str

@@ -4,7 +4,7 @@ import { Admin } from './admin.js'
 import { Chart } from './chart.js'
 import { Detail, write } from './detail.js'
 import { ago, clock, count, perSecond, percent } from './format.js'
-import { Model, series } from './model.js'
+import { Model, series, visitorsOf } from './model.js'
 import { Changes, Health } from './side.js'
 import { Stream } from './stream.js'
 import { Table } from './table.js'
@@ -92,6 +92,7 @@ function showSummary() {
   write(element('all-conversions'), count(conversions))
   write(element('all-ctr'), percent(clicks, views))
   write(element('all-cvr'), percent(conversions, clicks))
+  write(element('all-visitors'), count(visitorsOf(model.minutes, model.nowMs)))
   chart.draw(series(model.minutes, model.nowMs), 'All programs')
 }
 
@@ -108,7 +109,7 @@ function showList() {
 
 function showEmpty(all) {
   write(element('empty-title'), all ? 'No program is like that' : 'No programs yet')
-  write(element('empty-text'), all ? 'Search for something else, or look at all states.' : 'Load the three samples, then send an event:')
+  write(element('empty-text'), all ? 'Search for something else, or look at all states.' : 'Load the three samples, with the admin token where there is one. Then send an event:')
   element('empty-code').hidden = element('empty-fill').hidden = all > 0
   write(element('empty-code'), `curl -X POST ${location.origin}/cache/fill\ncurl ${location.origin}/event/212313`)
   element('empty-fill').hidden ||= !admin.unlocked

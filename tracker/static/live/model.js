@@ -5,6 +5,8 @@ export const MINUTES = 15
 const RATE_MS = 10_000
 const RATE_LEAST_MS = 2_000
 const SETTLE_MS = 1_500
+const SAY_S = 5
+const SAY_NOTHING_S = 20
 const CHANGES_MAX = 50
 const TASK_SILENT_MS = 5_000
 const NONE = [0, 0, 0, 0]
@@ -74,10 +76,8 @@ class Row {
     return this.program.budgetSpent ? 0 : Math.max(0, budget - this.valid)
   }
 
-  /** Distinct visitors of the last whole minute, or of this one where there was none. */
   visitors(nowMs) {
-    const start = nowMs - (nowMs % MINUTE_MS)
-    return this.minutes.get(start - MINUTE_MS)?.[4] ?? this.minutes.get(start)?.[4] ?? 0
+    return visitorsOf(this.minutes, nowMs)
   }
 }
 
@@ -91,17 +91,25 @@ export function stateOf(program, nowMs) {
   return { key: 'counting', text: 'Counting' }
 }
 
+/** Distinct visitors of the last whole minute, or of this one where there was none. */
+export function visitorsOf(minutes, nowMs) {
+  const start = nowMs - (nowMs % MINUTE_MS)
+  return minutes.get(start - MINUTE_MS)?.[4] || minutes.get(start)?.[4] || 0
+}
+
 /** Events of a minute; it has five numbers, the last of which is visitors. */
 const eventsOf = (counted) => counted[0] + counted[1] + counted[2] + counted[3]
 
-/** Events per second, minute by minute; the last minute is not over, and null before it has told anything. */
+/** Events per second, minute by minute; the last minute is not over, and null until it has something to say. */
 export function series(minutes, nowMs) {
   const now = nowMs - (nowMs % MINUTE_MS)
   return Array.from({ length: MINUTES + 1 }, (_, position) => {
     const startMs = now - (MINUTES - position) * MINUTE_MS
+    const partial = position === MINUTES
     const events = minutes.get(startMs) ? eventsOf(minutes.get(startMs)) : 0
-    const seconds = position === MINUTES ? (nowMs - now) / 1_000 : 60
-    return { startMs, value: seconds < 5 ? null : events / seconds, partial: position === MINUTES }
+    const seconds = partial ? (nowMs - now) / 1_000 : 60
+    const silent = partial && seconds < (events ? SAY_S : SAY_NOTHING_S)
+    return { startMs, value: silent ? null : events / seconds, partial }
   })
 }
 

@@ -82,7 +82,7 @@ export class Health {
     const last = this.#model.changes.find((change) => change.kind === 'changed')
     list(element('health-list'), [
       ['Redis', state === null ? 'not heard of yet' : `${state.linked ? 'linked' : 'lost'} since ${clock(state.sinceMs)}`],
-      ['Last change of core data', last ? `here after ${span(last.delayMs)}` : 'none yet'],
+      ['Last change', last ? `here after ${span(last.delayMs)}` : 'none yet'],
       ['Last word from this task', this.#stream.up ? `${ago(Date.now() - this.#stream.heardMs)} ago` : 'connection lost'],
       ...(state?.full ? [['Programs', 'more than are watched']] : []),
       ...this.#metrics,
@@ -132,7 +132,7 @@ function told(text) {
     if (!match) continue
     const [, name, labels, value] = match
     if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', `${count(Number(value))} events`])
-    else if (/(_lag_|_lag$|iterator_age)/.test(name) && !/_bucket$|_created$/.test(name)) found.push([words(name, labels), value])
+    else if (/(_lag_|_lag$|iterator_age)/.test(name) && !/_(bucket|created|sum|count)$/.test(name)) found.push([words(name, labels), value])
     else if (/(failed|failures).*_total$/.test(name)) found.push([words(name, labels), count(Number(value))])
   }
   return found.slice(0, 8)

@@ -59,6 +59,7 @@ export class Table {
       button.addEventListener('click', () => this.sortBy(button.dataset.sort))
     }
     new ResizeObserver(() => this.#measure()).observe(this.#grid)
+    this.#mark()
   }
 
   get length() {
