@@ -102,8 +102,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
         supervisor.start("link", Link(redis, programs, settings, applied=reports.applied).run)
         catalog = Catalog(dynamodb, table=settings.programs_table, timeout_ms=timeout_ms)
         totals = TotalsReader(redis, dynamodb, table=settings.totals_table, timeout_ms=timeout_ms)
-        follow = partial(Follower, redis, catalog, totals, settings, task=task, clock_ms=clock_ms)
-        live = Live(follow, settings, clock_ms)
+        live = _live(redis, catalog, totals, settings, task=task)
         supervisor.start("live", live.run)
         pulse = Pulse()
         supervisor.start("pulse", pulse.run)
@@ -167,6 +166,13 @@ def make_tracking(
     )
     maker = EventMaker(UserAgents(remembered=settings.user_agents_max), VisitorHashes(secret))
     return CountedTracking(Tracking(programs, intake, limits, maker, clock_ms=clock_ms))
+
+
+def _live(
+    redis: Redis, catalog: Catalog, totals: TotalsReader, settings: TrackerSettings, *, task: str
+) -> Live:
+    follow = partial(Follower, redis, catalog, totals, settings, task=task, clock_ms=clock_ms)
+    return Live(follow, settings, clock_ms)
 
 
 def _health(programs: Programs, intake: Intake) -> Health:

@@ -91,7 +91,7 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     live_watchers_max: Positive = field(name="TRACKER_LIVE_WATCHERS_MAX", default=100)
     """Who may read /live/stream of this task at a time."""
     live_programs_max: Positive = field(name="TRACKER_LIVE_PROGRAMS_MAX", default=10_000)
-    """Programs that are watched. Busy ones take some 10 KB each, while somebody watches."""
+    """Programs that are watched. Busy ones take some 17 KB each, while somebody watches."""
     live_interval_ms: Positive = field(name="TRACKER_LIVE_INTERVAL_MS", default=250)
     """Between two events of the live stream: what changes meanwhile is in one."""
     live_heartbeat_ms: Positive = field(name="TRACKER_LIVE_HEARTBEAT_MS", default=10_000)
