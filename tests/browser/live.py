@@ -13,8 +13,8 @@ from tests.system.conftest import ROOT
 
 WAIT_MS = 20_000
 TOKEN = "secret"
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
-DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 Value = TypeVar("Value")
