@@ -27,11 +27,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup run demo load workers test faults bench sabotage coldstart cost synth deploy bootstrap destroy check lock
-=======
-.PHONY: help setup run demo load workers test faults bench screenshots sabotage coldstart synth deploy bootstrap destroy check lock
->>>>>>> fbbd032 (make screenshots; how long a number on the page is behind its event)
+.PHONY: help setup run demo load workers test faults bench screenshots sabotage coldstart cost synth deploy bootstrap destroy check lock
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,13 +63,11 @@ coldstart: $(INSTALLED) ## measure how long the Lambda functions take from nothi
 bench: $(INSTALLED) ## measure the tracker against a bare route and the naive way (ARGS="--quick")
 	@$(BIN)/python -m tests.bench all $(ARGS)
 
-<<<<<<< HEAD
 cost: $(INSTALLED) ## write docs/cost.md: what each profile costs a month, line by line
 	@$(BIN)/python -m cdk.cost_page
-=======
+
 screenshots: $(INSTALLED) ## take the pictures of the live page that docs show, with load on
 	@$(BIN)/python -m tests.browser.screenshots
->>>>>>> fbbd032 (make screenshots; how long a number on the page is behind its event)
 
 synth: $(INSTALLED) $(CDK) ## write the AWS templates to cdk.out (ARGS="-c profile=standard")
 	@$(WITH_NODE) $(CDK) synth --quiet $(ARGS)
