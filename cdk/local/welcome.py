@@ -10,6 +10,7 @@ SAMPLE_PROGRAM = "212313"
 TEXT = """\
 Ready in {took_s:.1f} s.
 
+  live      {first_url}/live
   trackers  {trackers}
   Redis     {redis_url}
   AWS       {aws_url}  (Kinesis, DynamoDB, S3; any credentials)
@@ -24,6 +25,7 @@ Logs are in {logs}, addresses in {stack_file}. Ctrl-C stops everything."""
 def welcome(stack: StackFile, settings: LocalSettings, run_dir: Path, *, took_s: float) -> str:
     return TEXT.format(
         took_s=took_s,
+        first_url=_named(stack.trackers[0]),
         trackers="  ".join(_named(url) for url in stack.trackers),
         redis_url=stack.redis_url,
         aws_url=stack.aws_endpoint_url,
