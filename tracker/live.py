@@ -8,7 +8,7 @@ board, and told as it is when its turn comes.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
@@ -102,7 +102,7 @@ class Live:
                 self._watched.clear()
                 self._left.set()
 
-    async def stream(self, last_id: str | None = None, *, once: bool = False) -> AsyncIterator[bytes]:
+    async def stream(self, last_id: str | None = None, *, once: bool = False) -> AsyncGenerator[bytes, None]:
         """Server-sent events: a snapshot, or what changed since `last_id` where that is still known, then
         changes, until closed. With `once` it ends as soon as all is told, and after a heartbeat at the
         latest. Ask within `watching`.

@@ -86,6 +86,22 @@ async def test_it_hands_on_changes_deletions_and_purges(redis: Redis, settings: 
         assert await ear.next() == ("purge", VERSION)
 
 
+async def test_what_is_applied_is_told_by_its_number_from_what_was_there_before_on(
+    redis: Redis, settings: TrackerSettings
+) -> None:
+    applied: asyncio.Queue[int] = asyncio.Queue()
+    await redis.set(f"sequence:{settings.redis_channel}", 7)
+    task = asyncio.create_task(Link(redis, Ear(), settings, applied=applied.put_nowait).run())
+    async with asyncio.timeout(WAIT_S):
+        before = await applied.get()
+        await publish(redis, program_change(settings.redis_channel, program(program_id=str(uuid4()))))
+        after = await applied.get()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert (before, after) == (7, 8)
+
+
 async def test_a_gap_in_the_sequence_is_said_before_the_message_after_it(
     redis: Redis, settings: TrackerSettings
 ) -> None:

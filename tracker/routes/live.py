@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
 from typing import cast
 
 import msgspec
@@ -78,12 +79,14 @@ async def get_stream(request: Request) -> None:
     """Goes on where `Last-Event-ID` says, if that is still known. Drops who does not read."""
     services = services_of(request)
     query = read_query(request, StreamQuery)
+    last_id = request.headers.get("last-event-id")
     with services.live.watching():
         response = await request.respond(content_type=EVENT_STREAM, headers=_HEADERS)
-        async for data in services.live.stream(request.headers.get("last-event-id"), once=query.once):
+        async with aclosing(services.live.stream(last_id, once=query.once)) as stream:
             try:
-                async with asyncio.timeout(services.settings.live_send_timeout_ms / 1000):
-                    await response.send(data)
+                async for data in stream:
+                    async with asyncio.timeout(services.settings.live_send_timeout_ms / 1000):
+                        await response.send(data)
             except TimeoutError:
                 log.info("a reader of /live/stream did not read, and is dropped")
                 cast(asyncio.Transport, request.transport).abort()

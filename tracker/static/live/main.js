@@ -10,16 +10,14 @@ import { Stream } from './stream.js'
 import { Table } from './table.js'
 
 const TICK_MS = 1_000
+const SLICE_MS = 8
 const SPEAK_MS = 60_000
 const QUIET_MS = 4_000
 const element = (id) => document.getElementById(id)
 
 const model = new Model()
 const stream = new Stream('/live/stream', {
-  heard: (kind, data) => {
-    model.take(kind, data)
-    soon()
-  },
+  heard: take,
   turned: ({ up }) => {
     if (up) model.settle()
     say(up ? 'Connected' : 'Connection lost')
@@ -28,6 +26,7 @@ const stream = new Stream('/live/stream', {
 })
 const detail = new Detail(model, {
   closed: () => {
+    cover(false)
     table.selected = null
     table.focus()
   },
@@ -36,6 +35,7 @@ const admin = new Admin(model, { changed: showTools, row: () => detail.row })
 const table = new Table(model, {
   open: (id, focus) => {
     table.selected = id
+    cover(isNarrow())
     detail.open(id, focus || isNarrow())
   },
   toggle: (id) => admin.toggle(model.rows.get(id)),
@@ -47,6 +47,17 @@ const chart = new Chart(element('all-chart'), element('all-reading'))
 
 let waiting = false
 let spokenMs = performance.now()
+
+/** Takes what was told, and lets the screen have its turn where that is much. */
+async function take(kind, data) {
+  let startMs = performance.now()
+  for (const _ of model.take(kind, data)) {
+    if (performance.now() - startMs < SLICE_MS) continue
+    await new Promise((resolve) => setTimeout(resolve))
+    startMs = performance.now()
+  }
+  soon()
+}
 
 /** Paints with the next frame, once for all that came before it. */
 function soon() {
@@ -130,6 +141,11 @@ function say(text) {
 function speakNow() {
   if (performance.now() - spokenMs < SPEAK_MS || !model.complete) return
   say(`${perSecond(model.rate.at(performance.now()))} events per second, ${count(model.rows.size)} programs`)
+}
+
+/** Where a program covers the rest of the page, the rest is out of reach. */
+function cover(covered) {
+  for (const part of document.querySelectorAll('.top, .summary, .programs, .tabs')) part.inert = covered
 }
 
 function isNarrow() {

@@ -4,6 +4,8 @@ export const MINUTE_MS = 60_000
 export const MINUTES = 15
 const RATE_MS = 10_000
 const RATE_LEAST_MS = 2_000
+const SAMPLE_MS = 1_000
+const SOME = 50
 const SETTLE_MS = 1_500
 const SAY_S = 5
 const SAY_NOTHING_S = 20
@@ -11,27 +13,39 @@ const CHANGES_MAX = 50
 const TASK_SILENT_MS = 5_000
 const NONE = [0, 0, 0, 0]
 
-/** Events per second over the last ten seconds, from counts that only grow. */
+/** Events per second over the last ten seconds, from a count that only grows. */
 class Rate {
-  #samples = []
+  #times = []
+  #counts = []
+  #counted = 0
 
   note(nowMs, counted) {
-    const samples = this.#samples
-    samples.push([nowMs, counted])
-    while (samples.length > 1 && samples[1][0] <= nowMs - RATE_MS) samples.shift()
+    this.#counted = counted
+    if (this.#times.length && nowMs - this.#times.at(-1) < SAMPLE_MS) return
+    this.#times.push(nowMs)
+    this.#counts.push(counted)
+    this.#forget(nowMs)
   }
 
   reset(nowMs, counted) {
-    this.#samples = [[nowMs, counted]]
+    this.#times = [nowMs]
+    this.#counts = [counted]
+    this.#counted = counted
   }
 
   /** Null while too little of the time has been seen. */
   at(nowMs) {
-    const samples = this.#samples
-    while (samples.length > 1 && samples[1][0] <= nowMs - RATE_MS) samples.shift()
-    if (!samples.length) return null
-    const spanMs = Math.min(RATE_MS, nowMs - samples[0][0])
-    return spanMs < RATE_LEAST_MS ? null : ((samples.at(-1)[1] - samples[0][1]) * 1_000) / spanMs
+    this.#forget(nowMs)
+    if (!this.#times.length) return null
+    const spanMs = Math.min(RATE_MS, nowMs - this.#times[0])
+    return spanMs < RATE_LEAST_MS ? null : ((this.#counted - this.#counts[0]) * 1_000) / spanMs
+  }
+
+  #forget(nowMs) {
+    while (this.#times.length > 1 && this.#times[1] <= nowMs - RATE_MS) {
+      this.#times.shift()
+      this.#counts.shift()
+    }
   }
 }
 
@@ -113,6 +127,14 @@ export function series(minutes, nowMs) {
   })
 }
 
+function* inSteps(items, take) {
+  let number = 0
+  for (const item of items ?? []) {
+    take(item)
+    if (++number % SOME === 0) yield
+  }
+}
+
 export class Model {
   rows = new Map()
   minutes = new Map()
@@ -136,13 +158,14 @@ export class Model {
     return this.state !== null && this.state.linked && !this.state.reading
   }
 
-  take(kind, data) {
+  /** Takes an event of the stream, some of it at a time: between two steps others may have their turn. */
+  *take(kind, data) {
     if (kind === 'snapshot') this.#clear()
     this.offsetMs = data.atMs - Date.now()
     for (const state of data.state ?? []) this.#takeState(state)
-    for (const program of data.programs ?? []) this.#takeProgram(program)
-    for (const [id, ...totals] of data.totals ?? []) this.#takeTotals(this.#row(id), totals)
-    for (const [id, startMs, ...counted] of data.minutes ?? []) this.#takeMinute(this.#row(id), startMs, counted)
+    yield* inSteps(data.programs, (program) => this.#takeProgram(program))
+    yield* inSteps(data.totals, ([id, ...totals]) => this.#takeTotals(this.#row(id), totals))
+    yield* inSteps(data.minutes, ([id, startMs, ...counted]) => this.#takeMinute(this.#row(id), startMs, counted))
     for (const change of data.changes ?? []) this.#takeChange(change)
     for (const task of data.tasks ?? []) this.tasks.set(task.task, task)
     this.#forget()
@@ -213,13 +236,15 @@ export class Model {
 
   #takeTotals(row, totals) {
     const nowMs = performance.now()
-    const more = totals.map((number, position) => number - row.totals[position])
-    more.forEach((number, position) => { this.totals[position] += number })
+    const before = row.stored
+    for (let position = 0; position < totals.length; position++) {
+      this.totals[position] += totals[position] - row.totals[position]
+    }
     row.totals = totals
     row.revision += 1
     if (nowMs < this.#settledMs || !this.complete) return row.rate.reset(nowMs, row.stored)
     row.rate.note(nowMs, row.stored)
-    this.#flow += eventsOf(more)
+    this.#flow += row.stored - before
     this.rate.note(nowMs, this.#flow)
   }
 
@@ -232,8 +257,9 @@ export class Model {
   }
 
   #add(startMs, counted, sign) {
-    const sum = this.minutes.get(startMs) ?? [0, 0, 0, 0, 0]
-    this.minutes.set(startMs, sum.map((number, position) => number + sign * counted[position]))
+    let sum = this.minutes.get(startMs)
+    if (!sum) this.minutes.set(startMs, (sum = [0, 0, 0, 0, 0]))
+    for (let position = 0; position < sum.length; position++) sum[position] += sign * counted[position]
   }
 
   #takeChange(change) {

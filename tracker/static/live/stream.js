@@ -5,7 +5,7 @@ const RETRY_MS = 500
 const RETRY_MOST_MS = 8_000
 
 /**
- * Reads server-sent events for ever. `heard(kind, data)` gets each; `turned({ up, sinceMs, reason })` is told
+ * Reads server-sent events for ever. `heard(kind, data)` gets each, and the next one when it is done; `turned({ up, sinceMs, reason })` is told
  * when the connection is lost and when it is back.
  */
 export class Stream {
@@ -53,7 +53,7 @@ export class Stream {
       this.#alive()
       const blocks = (rest + value).split('\n\n')
       rest = blocks.pop()
-      for (const block of blocks) this.#take(block)
+      for (const block of blocks) await this.#take(block)
     }
   }
 
@@ -87,7 +87,7 @@ export class Stream {
     this.#turned(this)
   }
 
-  #take(block) {
+  async #take(block) {
     const fields = {}
     for (const line of block.split('\n')) {
       const colon = line.indexOf(':')
@@ -95,7 +95,7 @@ export class Stream {
     }
     if (!fields.data) return
     this.#lastId = fields.id
-    this.#heard(fields.event, JSON.parse(fields.data))
+    await this.#heard(fields.event, JSON.parse(fields.data))
   }
 
   async #rest() {
