@@ -113,11 +113,12 @@ def make(stack: Stack, program_id: str, campaign: Campaign) -> None:
 
 
 def remember(stack: Stack, program_id: str, campaign: Campaign, choose: random.Random) -> None:
-    """The minutes before now, and the totals that they come to."""
+    """The minutes until now, and the totals that they come to."""
     totals = Totals()
-    for number, start_ms in enumerate(starts(clock_ms())[:-1]):
+    now_ms = clock_ms()
+    for number, start_ms in enumerate(starts(now_ms)):
         wave = 0.8 + 0.25 * math.sin(number / 3 + campaign.per_s) + 0.1 * choose.random()
-        events = int(campaign.per_s * wave * MINUTE_MS / 1_000)
+        events = int(campaign.per_s * wave * min(MINUTE_MS, now_ms - start_ms) / 1_000)
         clicks, conversions, invalid = int(events * 0.06), int(events * 0.005), int(events * 0.02)
         views = events - clicks - conversions - invalid
         minute = Minute(

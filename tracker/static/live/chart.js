@@ -1,6 +1,7 @@
 // Lines drawn by hand: a chart with axes, and one small enough for a row.
 
 import { count, hourAndMinute, NOTHING, perSecond } from './format.js'
+import { MINUTE_MS } from './model.js'
 
 const SVG = 'http://www.w3.org/2000/svg'
 const LEFT = 40
@@ -24,7 +25,9 @@ export function spark(points, width, height) {
   const seen = known(points)
   const most = Math.max(...seen.map((point) => point.value))
   if (!(most > 0)) return ''
-  const x = (point) => round((points.indexOf(point) / (points.length - 1)) * width)
+  const step = width / (points.length - 1)
+  const startMs = points[0].startMs
+  const x = (point) => round(((point.startMs - startMs) / MINUTE_MS) * step)
   const y = (point) => round(height - 1 - (point.value / most) * (height - 2))
   return line(seen, x, y)
 }

@@ -4,10 +4,11 @@ import { spark } from './chart.js'
 import { count, NOTHING, perSecond, percent } from './format.js'
 import { series, stateOf } from './model.js'
 
-const SPARE_ROWS = 6
+const SPARE_ROWS = 2
 const SPARK_WIDTH = 96
 const SPARK_HEIGHT = 22
 const SORT_AGAIN_MS = 2_000
+const STILL_MS = 400
 const COLUMNS = ['name', 'state', 'rate', 'spark', 'views', 'clicks', 'conversions', 'ctr', 'cvr', 'visitors', 'budget']
 /** By which the list can be sorted, and what of a row that is; text goes up, numbers go down. */
 const ORDERS = {
@@ -37,6 +38,8 @@ export class Table {
   #index = -1
   #selected = null
   #sortedMs = 0
+  #scrolledMs = 0
+  #scrolling = false
   #shape = -1
   #rowHeight = 44
   #open
@@ -51,7 +54,7 @@ export class Table {
     this.#typing = search
     this.#grid = document.getElementById('grid')
     this.#body = document.getElementById('rows')
-    this.#grid.addEventListener('scroll', () => requestAnimationFrame(() => this.#paint()), { passive: true })
+    this.#grid.addEventListener('scroll', () => this.#scroll(), { passive: true })
     this.#grid.addEventListener('keydown', (event) => this.#key(event))
     this.#grid.addEventListener('focus', () => this.#index < 0 && this.#move(0))
     this.#body.addEventListener('click', (event) => this.#click(event))
@@ -102,10 +105,23 @@ export class Table {
     this.#mark()
   }
 
+  /** Rows keep their places while they are scrolled past. */
   render() {
-    const stale = performance.now() - this.#sortedMs > SORT_AGAIN_MS
-    if (stale || this.#shape !== this.#model.shape) this.#arrange()
-    this.#paint()
+    const nowMs = performance.now()
+    const still = nowMs - this.#scrolledMs > STILL_MS
+    if (still && (nowMs - this.#sortedMs > SORT_AGAIN_MS || this.#shape !== this.#model.shape)) this.#arrange()
+    if (!this.#scrolling) this.#paint()
+  }
+
+  /** Once a frame, however many events there are of it. */
+  #scroll() {
+    this.#scrolledMs = performance.now()
+    if (this.#scrolling) return
+    this.#scrolling = true
+    requestAnimationFrame(() => {
+      this.#scrolling = false
+      this.#paint()
+    })
   }
 
   #now() {
