@@ -98,6 +98,24 @@ SABOTAGES = (
         ),
     ),
     Sabotage(
+        "a pack's number is free",
+        Edit("lambdas/packs.py", '"attribute_not_exists(message_id)"', '"attribute_not_exists(nothing)"'),
+        (
+            "tests/lambdas/test_packs.py::test_a_resend_that_is_stored_from_another_shard_meanwhile",
+            "tests/lambdas/test_packs_property.py",
+        ),
+    ),
+    Sabotage(
+        "fence of the packed store",
+        Edit("lambdas/pack_log.py", "if fence else arrived", "if False else arrived"),
+        ("tests/lambdas/test_packs.py::test_a_record_that_is_delivered_again_counts_nothing_however_late",),
+    ),
+    Sabotage(
+        "window of the packed store",
+        Edit("lambdas/pack_log.py", "if id_ not in known:", "if True:"),
+        ("tests/lambdas/test_packs.py::test_a_resend_counts_once_wherever_it_arrives",),
+    ),
+    Sabotage(
         "2xx only when Kinesis has confirmed",
         Edit(
             "tracker/intake.py",

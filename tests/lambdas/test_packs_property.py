@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.batch import Record
-from lambdas.persist import Persist
 from schemas.events import Event, counts_as
 from schemas.programs import Totals
 from tests.factories import click, conversion, view
@@ -20,6 +19,7 @@ EVENTS: list[Callable[..., Event]] = [view, click, conversion]
 IDS = [uuid4() for _ in range(12)]
 SHARDS = 2
 MOST_STEPS = 12
+MOMENTS = ["after query", "before put_item", "after put_item"]
 
 Drawn = tuple[int, Callable[..., Event], bool]
 frames = st.lists(
@@ -47,18 +47,13 @@ class Trial:
             self.batches[number].append(shards[number].frame(*made, key=key))
 
     def disturb(self) -> None:
-        """Delivers a batch. At some step, is killed or another process delivers the other batch."""
+        """Delivers a batch. At some step, it is killed or another process delivers the other batch."""
         number = self._draw(st.integers(0, SHARDS - 1), label="process")
-        at = len(self.world.steps.seen) + self._draw(st.integers(1, MOST_STEPS), label="step")
-        meets = self._draw(st.booleans(), label="meets")
         batch = self._draw(st.sampled_from(self.batches), label="batch")
-
-        def hook(_: str) -> None:
-            if len(self.world.steps.seen) == at:
-                self.world.steps.hook = lambda _: None
-                self._meet(number, batch) if meets else self._kill()
-
-        self.world.steps.hook = hook
+        if self._draw(st.booleans(), label="meets"):
+            self.world.steps.hook = self._meeting(number, batch)
+        else:
+            self.world.steps.kill_at(self._draw(st.integers(0, MOST_STEPS), label="step"))
         with suppress(Killed):
             self._processes[number].apply(batch)
         self.world.steps.hook = lambda _: None
@@ -71,21 +66,25 @@ class Trial:
             self.world.deliver(batch[:cut])
             self.world.deliver(batch[cut:])
 
-    def _meet(self, number: int, batch: list[Record]) -> None:
-        other: Persist = self._processes[1 - number]
-        for each in self.batches:
-            if each is not batch:
-                other.apply(each)
+    def _meeting(self, number: int, batch: list[Record]) -> Callable[[str], None]:
+        moment = self._draw(st.sampled_from(MOMENTS), label="moment")
+        other = self._processes[1 - number]
 
-    def _kill(self) -> None:
-        raise Killed
+        def meet(step: str) -> None:
+            if step == moment:
+                self.world.steps.hook = lambda _: None
+                for each in self.batches:
+                    if each is not batch:
+                        other.apply(each)
+
+        return meet
 
 
 @given(drawn=frames, data=st.data())
 def test_totals_equal_distinct_ids(drawn: list[tuple[list[Drawn], str, int]], data: st.DataObject) -> None:
     trial = Trial(drawn, data)
 
-    for _ in range(data.draw(st.integers(0, 4), label="disturbances")):
+    for _ in range(data.draw(st.integers(1, 4), label="disturbances")):
         trial.disturb()
     trial.deliver_all()
 
