@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import msgspec
 
+from schemas.programs import InvalidReason
 from tests.tracker.server import Serve, Tracker, assert_problem
 from tests.tracker.task import eventually
+from tracker.outcomes import ACCEPTED
 from tracker.routes.live import PAGE, PARTS
 
 WAIT_S = 5
@@ -61,6 +63,12 @@ async def test_all_of_the_page_is_less_than_a_photograph(tracker: Tracker) -> No
     packed = len(PAGE.packed) + sum(len(part.packed) for part in PARTS.values())
 
     assert packed < SIZE_MAX_BYTES
+
+
+def test_the_page_tells_what_was_taken_from_what_was_not_by_every_outcome_that_there_is() -> None:
+    taken = PARTS["side.js"].body.decode().partition("TAKEN = new Set([")[2].partition("])")[0]
+
+    assert set(re.findall(r"'(\w+)'", taken)) == {ACCEPTED, *InvalidReason}
 
 
 async def test_it_is_an_event_stream_that_nobody_may_keep(tracker: Tracker) -> None:

@@ -3,7 +3,13 @@
 import { list, write } from './detail.js'
 import { ago, bytes, clock, count, span } from './format.js'
 
-const METRICS_MS = 10_000
+const METRICS_MS = 5_000
+const METRICS_MAX = 8
+/** Outcomes of events that were taken: those that count, and those that do not. */
+const TAKEN = new Set([
+  'accepted', 'bad_checksum', 'program_inactive', 'program_not_started', 'program_expired', 'budget_spent', 'bot',
+  'prefetch', 'flood',
+])
 const WORDS = {
   active: 'state', startsAtMs: 'start', endsAtMs: 'end', budget: 'budget', budgetSpent: 'budget spent', name: 'name',
   destination: 'destination', fallback: 'fallback', customerName: 'customer', checksum: 'checksum',
@@ -124,18 +130,30 @@ export class Health {
   }
 }
 
-/** Of a task's metrics those that say how far behind it is and what failed, where it has such. */
+/** What a task's metrics say of what it has taken, of what it could not take, and of what waits. */
 function told(text) {
+  const refused = new Map()
   const found = []
-  for (const line of text.split('\n')) {
-    const match = /^(\w+?)(\{[^}]*\})? ([\d.e+-]+)$/.exec(line)
-    if (!match) continue
-    const [, name, labels, value] = match
-    if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', `${count(Number(value))} events`])
-    else if (/(_lag_|_lag$|iterator_age)/.test(name) && !/_(bucket|created|sum|count)$/.test(name)) found.push([words(name, labels), value])
-    else if (/(failed|failures).*_total$/.test(name)) found.push([words(name, labels), count(Number(value))])
+  let taken = 0
+  for (const [name, labels, value] of samples(text)) {
+    const outcome = /outcome="(\w+)"/.exec(labels)?.[1]
+    if (name === 'tracker_events_total' && TAKEN.has(outcome)) taken += value
+    else if (name === 'tracker_events_total' && value) refused.set(outcome, (refused.get(outcome) ?? 0) + value)
+    else if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', `${count(value)} events`])
+    else if (/(_lag|_failed|_failures)/.test(name) && !/_(bucket|created|sum|count)$/.test(name)) {
+      found.push([words(name, labels), count(value)])
+    }
   }
-  return found.slice(0, 8)
+  const reasons = [...refused].map(([reason, number]) => `${count(number)} ${reason.replaceAll('_', ' ')}`)
+  found.push(['Taken by this task', `${count(taken)} events`], ['Not taken', reasons.join(', ') || 'none'])
+  return found.slice(0, METRICS_MAX)
+}
+
+function* samples(text) {
+  for (const line of text.split('\n')) {
+    const match = /^(\w+)(\{[^}]*\})? ([\d.e+-]+)$/.exec(line)
+    if (match) yield [match[1], match[2] ?? '', Number(match[3])]
+  }
 }
 
 function words(name, labels) {
