@@ -1,16 +1,16 @@
 // One program: its numbers, its line, its core data.
 
 import { Chart } from './chart.js'
-import { count, dateAndTime, hourAndMinute, NOTHING, perSecond, percent } from './format.js'
+import { clock, count, dateAndTime, hourAndMinute, NOTHING, perSecond, percent } from './format.js'
 import { MINUTE_MS, MINUTES, series, stateOf } from './model.js'
 
 const WORDS = {
   customerName: 'Customer', customerId: 'Customer id', checksum: 'Checksum', startsAtMs: 'Starts', endsAtMs: 'Ends',
   budget: 'Budget', destination: 'Clicks go to', fallback: 'Else to', privacy: 'Privacy', origins: 'Origins',
   ack: 'Acknowledged', keyVersion: 'Key version', retentionDays: 'Kept, days', ratePerS: 'Events / s, at most',
-  ratePerAddressPerS: 'Of one address', version: 'Changed',
+  ratePerAddressPerS: 'Of one address', version: 'Changed', floodedUntilMs: 'Flooded until',
 }
-const SHOWN_ELSEWHERE = new Set(['name', 'programId', 'active', 'budgetSpent'])
+const SHOWN_ELSEWHERE = new Set(['name', 'programId', 'active', 'budgetSpent', 'writtenVersion'])
 
 const element = (id) => document.getElementById(id)
 
@@ -113,6 +113,7 @@ function sentence(row, state, nowMs) {
   if (state.key === 'waiting') return `Not started: counts from ${dateAndTime(startsAtMs)}`
   if (state.key === 'ended') return `Ended ${dateAndTime(endsAtMs)}`
   if (state.key === 'spent') return `Budget of ${count(budget)} spent`
+  if (state.key === 'flooded') return `Flooded: does not count before ${clock(row.program.floodedUntilMs)}`
   if (state.key === 'counting' && endsAtMs !== null && endsAtMs > nowMs) return `Counting, until ${dateAndTime(endsAtMs)}`
   return state.text
 }

@@ -102,6 +102,7 @@ export function stateOf(program, nowMs) {
   if (program.startsAtMs !== null && nowMs < program.startsAtMs) return { key: 'waiting', text: 'Not started' }
   if (program.endsAtMs !== null && nowMs >= program.endsAtMs) return { key: 'ended', text: 'Ended' }
   if (program.budgetSpent) return { key: 'spent', text: 'Budget spent' }
+  if (nowMs < (program.floodedUntilMs ?? 0)) return { key: 'flooded', text: 'Flooded' }
   return { key: 'counting', text: 'Counting' }
 }
 

@@ -12,7 +12,7 @@ const TAKEN = new Set([
 ])
 const WORDS = {
   active: 'state', startsAtMs: 'start', endsAtMs: 'end', budget: 'budget', budgetSpent: 'budget spent', name: 'name',
-  destination: 'destination', fallback: 'fallback', customerName: 'customer', checksum: 'checksum',
+  destination: 'destination', fallback: 'fallback', flagged: 'flagged visitors', floodedUntilMs: 'flood', customerName: 'customer', checksum: 'checksum',
 }
 const element = (id) => document.getElementById(id)
 
@@ -60,7 +60,7 @@ export class Changes {
 function what_of(change) {
   if (change.kind === 'deleted') return 'deleted'
   if (change.kind === 'purged') return 'purge'
-  return change.fields.length ? change.fields.map((name) => WORDS[name] ?? name).join(', ') : 'new'
+  return change.fields.length ? change.fields.map((name) => WORDS[name] ?? name).join(', ') : 'written'
 }
 
 export function newItem() {
