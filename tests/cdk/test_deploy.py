@@ -16,7 +16,7 @@ from schemas.redis import RECORD_FIELDS, Record, program_key, read_program
 from schemas.updates import ProgramChanged, encode_update
 from tests.cdk.account import DEPLOYED, SERVICES, Account
 from tests.conftest import running_ministack
-from tests.factories import program, view
+from tests.factories import applied, program, view
 from tests.system.conftest import until
 
 TIMEOUT_S = 30
@@ -74,7 +74,7 @@ def test_the_stacks_are_deployed_work_are_updated_and_go(account: Account, valke
         totals = until(lambda: deployed.items("TotalsTable"), timeout_s=TIMEOUT_S)
         print("One event in; out:", *deployed.items("EventsTable"), *totals, sep="\n")
 
-        changed = program(name="Autumn sale")
+        changed = applied(program(name="Autumn sale"))
         deployed.put("UpdateStream", encode_update(ProgramChanged(program=changed)))
         until(lambda: deployed.program() == Record(changed.version, changed), timeout_s=TIMEOUT_S)
         assert [each["program_id"]["S"] for each in deployed.items("ProgramsTable")] == ["212313"]
