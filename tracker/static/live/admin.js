@@ -6,6 +6,7 @@ import { clock, count, span } from './format.js'
 
 const KEY = 'live.admin'
 const SENT_MAX = 20
+const VERSIONS = new Set(['version', 'writtenVersion'])
 const element = (id) => document.getElementById(id)
 
 class Refused extends Error {}
@@ -87,7 +88,7 @@ export class Admin {
   }
 
   #isMeant(row, shown, found) {
-    const names = Object.keys(found).filter((name) => name !== 'version' && String(found[name]) !== String(shown[name]))
+    const names = Object.keys(found).filter((name) => !VERSIONS.has(name) && String(found[name]) !== String(shown[name]))
     if (!names.length) return true
     const text = `Somebody has changed ${names.join(', ')} meanwhile. Your change is made on top of that.`
     return ask(`${row.name} is not as you saw it`, text, 'Change it')
