@@ -61,7 +61,7 @@ def _report(_: Plan) -> None:
         measured=_kept("tracker", Measured),
         growth=_kept("growth", Growth),
         held=_kept("held", list[held.Held]),
-        memory=_kept("endurance", list[Memory]),
+        memory=_kept("endurance", list[Memory]) if (FIGURES / "endurance.json").exists() else [],
         delays=_kept("delays", list[delays.Delays]),
     )
     DOCUMENT.write_text(document(figures))

@@ -79,7 +79,7 @@ def test_a_goal_is_reached_or_not_by_the_figures_of_the_run() -> None:
         "change to both memories, p50 ms": True,
         "change to both memories, p99 ms": False,
         "memory with 10,000 programs, MB": True,
-        "growth of it over 2,000,000 events, MB": True,
+        "growth of it in the second million events, MB": True,
     }
 
 
