@@ -29,7 +29,7 @@ yet, and what is beyond the fixed lines hangs on what is assumed at the end of t
 """
 READING = """
 A rate in brackets is more than the profile's largest number of tasks or its shards take. What dominates is
-the largest line. `packed` and `items` are the two stores: [decision 19](decisions/0019-packed-store.md).
+the largest line. `packed` and `items` are the two stores: [decision 26](decisions/0026-packed-store.md).
 """
 COMPARISON = """
 ## Beside AWS Clickstream

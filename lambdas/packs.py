@@ -52,7 +52,7 @@ class Slot:
 
 
 class Packs:
-    """Appends to each program's log what came in a batch (docs/decisions/0019-packed-store.md).
+    """Appends to each program's log what came in a batch (docs/decisions/0026-packed-store.md).
 
     Safe to be used by several threads, processes and functions at a time: a pack is stored only by one who
     knows all packs before it. Records that were delivered already are recognised for ever, by the fence of

@@ -5,7 +5,7 @@
 
 Packs are numbered without a gap from 1 on, and a number is inserted only where it is free, by one who knows
 every pack before it. So what a program has counted, and up to where in each lane, follows from its packs
-alone (docs/decisions/0019-packed-store.md). The head says it too, so that old packs may expire; it may be
+alone (docs/decisions/0026-packed-store.md). The head says it too, so that old packs may expire; it may be
 behind the newest.
 """
 
