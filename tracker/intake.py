@@ -110,16 +110,8 @@ class Lane(Actor[Keyed, None]):
         self._settings = settings
         self._moved = moved
         self._frames = frames
-        self._last_count = 0
-
-    async def gather(self) -> None:
-        """A lone event leaves at once. Where many came with the last put, those whose answers it brought
-        are about to come again, and would else wait until a put with a few of them is back."""
-        if self.waiting < self._last_count / 2:
-            await asyncio.sleep(self._settings.linger_ms / 1000)
 
     async def receive(self, batch: list[Mail]) -> None:
-        self._last_count = len(batch)
         queues, waits = self._queues(batch), _retry_waits_s()
         while puts := [queue.first for queue in queues if queue.first]:
             confirmed = await self._put(puts)

@@ -63,8 +63,6 @@ class TrackerSettings(RedisSettings, frozen=True, kw_only=True):
     keys_per_shard: Annotated[int, Meta(ge=1, le=10)] = field(name="TRACKER_KEYS_PER_SHARD", default=1)
     """Partition keys of one lane, and so records in one put. Lambda keeps order per key, at most ten
     at a time (parallelization factor)."""
-    linger_ms: NotNegative = field(name="TRACKER_LINGER_MS", default=1)
-    """How long a lane that was busy waits for more events, at most, where few have come for its next put."""
     ack_timeout_ms: Positive = field(name="TRACKER_ACK_TIMEOUT_MS", default=5_000)
     put_timeout_ms: Positive = field(name="TRACKER_PUT_TIMEOUT_MS", default=3_000)
     shard_refresh_ms: Positive = field(name="TRACKER_SHARD_REFRESH_MS", default=30_000)

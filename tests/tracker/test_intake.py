@@ -355,22 +355,3 @@ async def test_who_waits_in_no_task_is_told_of_each_outcome() -> None:
         with pytest.raises(TooLargeError):
             intake.post(view(referrer="r" * 2_000), confirmed)
         kinesis.let_go()
-
-
-async def test_a_lane_that_was_busy_waits_a_moment_for_those_who_come_again() -> None:
-    kinesis = InMemoryKinesis()
-    async with running(kinesis, linger_ms=100) as intake:
-        await send_all(intake, views("v", 10))
-        puts = len(kinesis.requests("put_records"))
-        first = asyncio.create_task(intake.send(view()))
-        await asyncio.sleep(0)
-        await asyncio.gather(first, *(intake.send(view()) for _ in range(3)))
-
-    assert len(kinesis.requests("put_records")) == puts + 1
-
-
-async def test_a_lone_event_waits_for_nobody() -> None:
-    kinesis = InMemoryKinesis()
-    async with running(kinesis, linger_ms=60_000) as intake, asyncio.timeout(10):
-        for _ in range(3):
-            await intake.send(view())

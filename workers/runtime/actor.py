@@ -83,17 +83,9 @@ class Actor(Generic[Message, Reply]):
         self._closed = False
 
     @property
-    def waiting(self) -> int:
-        """How many messages wait."""
-        return len(self._waiting)
-
-    @property
     def held(self) -> int:
         """How many messages wait or are in hand."""
         return len(self._waiting) + self._in_hand
-
-    async def gather(self) -> None:
-        """Called when mail waits and before it is taken: may give more a moment to come."""
 
     async def receive(self, batch: list[Envelope[Message, Reply]]) -> None:
         """Handles `batch` and settles its envelopes. What it raises fails all that are not settled."""
@@ -123,7 +115,6 @@ class Actor(Generic[Message, Reply]):
         """
         while True:
             await self._arrived.wait()
-            await self.gather()
             await self._handle(self._take())  # no name for it: an idle actor holds no mail
 
     def close(self) -> None:
