@@ -25,7 +25,7 @@ from cdk.local.stack import running_stack
 from cdk.local.stack_file import StackFile, read_stack_file
 from cdk.local.stored import Stored
 from cdk.local.tasks import alongside
-from schemas.programs import Program
+from schemas.programs import PublicProgram
 
 Show = Callable[[int, int], None]
 """Takes how many events are acknowledged, and how many are counted."""
@@ -109,14 +109,14 @@ class Demo:
             changes=changes,
         )
 
-    async def _fill(self) -> list[Program]:
+    async def _fill(self) -> list[PublicProgram]:
         response = await self._http.get(f"{self._stack.trackers[0]}/cache/fill")
         if response.status_code != httpx.codes.OK:
             raise DemoError(f"/cache/fill answered {response.status_code}: {response.text[:200]}")
         filled = [program["programId"] for program in response.json()["programs"]]
         return [await self._program(program_id) for program_id in filled]
 
-    async def _program(self, program_id: str) -> Program:
+    async def _program(self, program_id: str) -> PublicProgram:
         response = await self._http.get(f"{self._stack.trackers[0]}/programs/{program_id}")
         return read_program(response.raise_for_status())
 
@@ -160,7 +160,7 @@ class Demo:
         totals = await self._stored.totals()
         return sum(each.stored for each in totals.values()) - len(self._before)
 
-    async def _rename(self, program: Program) -> list[Times]:
+    async def _rename(self, program: PublicProgram) -> list[Times]:
         """Ends with the name that it began with."""
         self._say(f"Renaming program {program.program_id} {CHANGES} times ...")
         names = [f"{program.name} ({turn})" for turn in range(1, CHANGES)] + [program.name]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from cdk.local.errors import DemoError
 from cdk.local.tasks import alongside
 from schemas.invalidations import ProgramInvalidated, decode_invalidation
-from schemas.programs import Program
+from schemas.programs import Program, PublicProgram
 
 CHANGE_TIMEOUT_S = 15.0
 
@@ -31,7 +31,7 @@ class Messages(Protocol):
 
 
 class ProgramAnswer(Struct):
-    program: Program
+    program: PublicProgram
 
 
 class Renamer:
@@ -50,7 +50,7 @@ class Renamer:
         self._messages = messages
         self._trackers = trackers
 
-    async def rename(self, program: Program, name: str) -> list[Times]:
+    async def rename(self, program: PublicProgram, name: str) -> list[Times]:
         """Returns when each tracker answers the new name: one Times for each of them.
 
         Raises DemoError where that takes `timeout_s`.
@@ -66,21 +66,21 @@ class Renamer:
         published_s, *answered_s = watching.result()
         return [Times(_ms(put_s, seen_s), _ms(published_s, seen_s)) for seen_s in answered_s]
 
-    async def _watch(self, path: str, renamed: Program) -> list[float]:
+    async def _watch(self, path: str, renamed: PublicProgram) -> list[float]:
         """When the change was published, and when each tracker answered it."""
         return await asyncio.gather(
             self._published(renamed),
             *(self._answers(tracker + path, renamed.name) for tracker in self._trackers),
         )
 
-    async def _put(self, path: str, program: Program) -> float:
+    async def _put(self, path: str, program: PublicProgram) -> float:
         put_s = time.perf_counter()
         response = await self._http.put(self._trackers[0] + path, content=msgspec.json.encode(program))
         if response.status_code != httpx.codes.ACCEPTED:
             raise DemoError(f"PUT {path} answered {response.status_code}: {response.text[:200]}")
         return put_s
 
-    async def _published(self, renamed: Program) -> float:
+    async def _published(self, renamed: PublicProgram) -> float:
         while True:
             message = await self._messages.get_message(timeout=self._timeout_s)
             if message is not None and message["type"] == "message" and _tells(message["data"], renamed):
@@ -93,12 +93,12 @@ class Renamer:
                 return time.perf_counter()
 
 
-def read_program(response: httpx.Response) -> Program:
+def read_program(response: httpx.Response) -> PublicProgram:
     """The program of a GET's answer."""
     return msgspec.json.decode(response.content, type=ProgramAnswer).program
 
 
-def _tells(data: bytes, renamed: Program) -> bool:
+def _tells(data: bytes, renamed: PublicProgram) -> bool:
     match decode_invalidation(data):
         case ProgramInvalidated(program=Program(program_id=renamed.program_id, name=renamed.name)):
             return True

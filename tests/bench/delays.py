@@ -18,7 +18,7 @@ from redis.asyncio.client import PubSub
 
 from cdk.local.freshness import read_program
 from schemas.invalidations import Invalidation, ProgramInvalidated, TaskReported, decode_invalidation
-from schemas.programs import Program
+from schemas.programs import Program, PublicProgram
 from schemas.redis import tasks_channel
 from tests.bench.client import Latencies, Order, latencies
 from tests.bench.processes import module
@@ -141,7 +141,7 @@ class Watch:
         self._messages = messages
         self._tasks = tasks
 
-    async def change(self, http: httpx.AsyncClient, program: Program) -> Change:
+    async def change(self, http: httpx.AsyncClient, program: PublicProgram) -> Change:
         began_s = time.perf_counter()
         async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as group:
             path = f"/programs/{program.program_id}"
@@ -152,7 +152,7 @@ class Watch:
         applied_s = time.perf_counter()
         return Change(applied_s - published_s, applied_s - began_s)
 
-    async def _published(self, program: Program) -> int:
+    async def _published(self, program: PublicProgram) -> int:
         while True:
             match await self._heard():
                 case ProgramInvalidated(program=Program(name=program.name), sequence=sequence):

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from cdk.local.errors import DemoError
-from cdk.local.freshness import Renamer
+from cdk.local.freshness import Renamer, read_program
 from schemas.invalidations import CacheInvalidated, Invalidation, ProgramInvalidated, encode_invalidation
-from schemas.programs import Program
+from schemas.programs import Program, PublicProgram
+from tests.tracker.server import ID, serving
 
 PROGRAM = Program(
     program_id="p1", version=1, name="old", customer_id=1, customer_name="customer", checksum="1"
@@ -79,3 +80,13 @@ async def test_a_refused_change_ends_the_demo() -> None:
     async with make_renamer(Trackers(put_status=401), timeout_s=5.0) as renamer:
         with pytest.raises(DemoError, match="PUT /programs/p1 answered 401"):
             await renamer.rename(PROGRAM, "new")
+
+
+async def test_a_program_is_put_as_it_was_read() -> None:
+    async with serving() as tracker:
+        tracker.set_program(flagged={"visitor": 1})
+        read = read_program(await tracker.client.get(f"/programs/{ID}"))
+        put = await tracker.client.put(f"/programs/{ID}", content=msgspec.json.encode(read))
+
+    assert isinstance(read, PublicProgram)
+    assert put.status_code == 202
