@@ -10,11 +10,15 @@ from cdk.local.audit import Count, Entry
 from cdk.local.resources import aws_client
 from cdk.local.stack_file import StackFile
 from schemas.dynamodb import Item, events_key, sum_of_lanes
+from schemas.events import kind_of
+from schemas.frames import decode_frame
+from schemas.packs import pack_from_item
 from schemas.programs import Totals
 
 COUNT_OF_KIND: Mapping[str, Count] = {"view": "views", "click": "clicks", "conversion": "conversions"}
 POLL_S = 0.02
 EVENT_ATTRIBUTES = ("bucket", "message_id", "kind", "valid")
+PACK_ATTRIBUTES = ("at_ms", "lane", "sequence_number", "nth", "frame")
 
 
 class Stored:
@@ -25,8 +29,10 @@ class Stored:
         self._dynamodb = aws_client("dynamodb", endpoint_url=stack.aws_endpoint_url, region=stack.region)
 
     async def entries(self) -> list[Entry]:
-        """Every stored event, an entry per item."""
-        return await asyncio.to_thread(lambda: list(map(entry_of, self._scan_events())))
+        """Every stored event, however it is stored."""
+        return await asyncio.to_thread(
+            lambda: [entry for item in self._scan_events() for entry in entries_of(item)]
+        )
 
     async def totals(self) -> dict[str, Totals]:
         """Each program's totals, summed over its lanes."""
@@ -54,7 +60,7 @@ class Stored:
         )
 
     def _scan_events(self) -> Iterator[Item]:
-        names = {f"#{name}": name for name in EVENT_ATTRIBUTES}
+        names = {f"#{name}": name for name in (*EVENT_ATTRIBUTES, *PACK_ATTRIBUTES)}
         return self._scan(
             self._stack.events_table, ProjectionExpression=",".join(names), ExpressionAttributeNames=names
         )
@@ -73,11 +79,19 @@ class Stored:
             yield from page["Items"]
 
 
-def entry_of(item: Item) -> Entry:
-    """The ledger's view of an item of the events table."""
+def entries_of(item: Item) -> Iterator[Entry]:
+    """The ledger's view of an item of the events table: an event, or a pack of them."""
     program_id, _, _ = str(item["bucket"]["S"]).rpartition("#")
-    count = COUNT_OF_KIND[str(item["kind"]["S"])] if item["valid"]["BOOL"] else "invalid"
-    return Entry(program_id, str(item["message_id"]["S"]), count)
+    if "frame" in item:
+        for event in decode_frame(pack_from_item(item).frame).events:
+            yield Entry(program_id, str(event.message_id), _count(kind_of(event), valid=event.valid))
+    else:
+        count = _count(str(item["kind"]["S"]), valid=bool(item["valid"]["BOOL"]))
+        yield Entry(program_id, str(item["message_id"]["S"]), count)
+
+
+def _count(kind: str, *, valid: bool) -> Count:
+    return COUNT_OF_KIND[kind] if valid else "invalid"
 
 
 def _key(entry: Entry) -> Item:

@@ -8,9 +8,10 @@ from typing import Any
 from cdk.local.audit import Audit, Entry, audit
 from cdk.local.resources import aws_client
 from cdk.local.stack_file import StackFile
-from cdk.local.stored import entry_of
+from cdk.local.stored import entries_of
 from schemas.dynamodb import bucket_names, sum_of_lanes
 from schemas.failures import FailedRecord, decode_failed
+from schemas.packs import packs_bucket
 from schemas.programs import Totals
 from tests.faults.load import Load
 from tests.faults.witness import Witness
@@ -66,8 +67,9 @@ class Books:
         return found, set(stored)
 
     def _entries(self, program_id: str) -> Iterable[Entry]:
-        for bucket in bucket_names(program_id):
-            yield from map(entry_of, self._query(self._file.events_table, "bucket", bucket))
+        for bucket in (*bucket_names(program_id), packs_bucket(program_id)):
+            for item in self._query(self._file.events_table, "bucket", bucket):
+                yield from entries_of(item)
 
     def _query(self, table: str, key: str, value: str) -> list[Any]:
         pages = self._dynamodb.get_paginator("query").paginate(
