@@ -12,7 +12,7 @@ from cdk.network import HTTP_PORT, HTTPS_PORT, TRACKER_PORT, Network
 from cdk.review import accept
 
 PATHS = {
-    "Events": ("/event/*", "/events", "/beacon", "/t.js"),
+    "Events": ("/event/*", "/events", "/events/*", "/beacon", "/t.js"),
     "Visits": ("/pixel/*", "/click/*", "/postback/*"),
     "Programs": ("/programs", "/programs/*", "/cache/*", "/health/*"),
     "Live": ("/live", "/live/*", "/docs", "/docs/*", "/openapi.json"),
