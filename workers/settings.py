@@ -60,7 +60,8 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     failed_events_bucket: Name = field(name="FAILED_EVENTS_BUCKET")
 
     failover_ms: Positive = field(name="WORKER_FAILOVER_MS", default=10_000)
-    """After so long of silence a worker's shards are taken over. It renews them three times in that."""
+    """After so long of silence a worker's shards are taken over. It renews them three times in that, and a
+    call that does not come back within half of it is made again."""
     poll_interval_ms: Positive = field(name="WORKER_POLL_INTERVAL_MS", default=1_000)
     """A shard takes five reads a second, shared by all its readers."""
     shard_refresh_ms: Positive = field(name="WORKER_SHARD_REFRESH_MS", default=30_000)

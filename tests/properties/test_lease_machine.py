@@ -72,7 +72,7 @@ class Worker:
         self.clock_s = clock_s
         self.shards: dict[str, Shard] = {}
         self._dynamodb = dynamodb
-        self._table = LeaseTable(dynamodb, LEASES)
+        self._table = LeaseTable(dynamodb, LEASES, timeout_s=1)
         self.keeper = Keeper(
             self._table, worker=f"worker-{next(_names)}", failover_s=FAILOVER_S, clock_s=lambda: self.clock_s
         )

@@ -14,7 +14,7 @@ MINUTE_MS = 60_000
 
 
 async def taken(dynamodb: Any, leases_table: str, stream: str, shard_id: str, *, owner: str) -> None:
-    leases = LeaseTable(dynamodb, leases_table)
+    leases = LeaseTable(dynamodb, leases_table, timeout_s=5)
     key = lease_key("tally", stream, shard_id)
     await leases.take((await leases.read([key]))[key], owner=owner, token=owner)
 
@@ -59,7 +59,7 @@ async def test_who_asked_for_a_lease_is_named(
     dynamodb: Any, kinesis: Any, leases_table: str, stream: str
 ) -> None:
     await taken(dynamodb, leases_table, stream, FIRST, owner="worker-1")
-    leases, key = LeaseTable(dynamodb, leases_table), lease_key("tally", stream, FIRST)
+    leases, key = LeaseTable(dynamodb, leases_table, timeout_s=5), lease_key("tally", stream, FIRST)
     await leases.ask((await leases.read([key]))[key], by="worker-2")
 
     (line,) = await lines(dynamodb, kinesis, leases_table)

@@ -4,6 +4,7 @@ Conditions as in KCL's DynamoDBLeaseRefresher and DynamoDBLeaseRenewer: a lease 
 is as seen, and renewed, released or committed under the token of its acquisition.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -27,11 +28,13 @@ class DynamoDB(Protocol):
 
 
 class LeaseTable:
-    """The rows of leases, by key. Everything raises UnavailableError where DynamoDB does not answer."""
+    """The rows of leases, by key. Everything raises UnavailableError where DynamoDB does not answer within
+    `timeout_s` a call: who waits for longer than a lease lasts has lost it."""
 
-    def __init__(self, dynamodb: DynamoDB, table: str) -> None:
+    def __init__(self, dynamodb: DynamoDB, table: str, *, timeout_s: float) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._timeout_s = timeout_s
 
     async def read(self, keys: Sequence[str]) -> dict[str, Lease]:
         """The leases of these keys, as last written. One that has no row is new."""
@@ -73,17 +76,18 @@ class LeaseTable:
         asked = f"{update} {condition}"
         names = [name for name in ("owner", "token", "counter") if f"#{name}" in asked]
         try:
-            answer = await self._dynamodb.update_item(
-                TableName=self._table,
-                Key=lease_row_key(key),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={f"#{name}": name for name in names},
-                ExpressionAttributeValues={
-                    f":{name}": attribute(value) for name, value in values.items() if f":{name}" in asked
-                },
-                ReturnValues="ALL_NEW",
-            )
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=lease_row_key(key),
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={f"#{name}": name for name in names},
+                    ExpressionAttributeValues={
+                        f":{name}": attribute(value) for name, value in values.items() if f":{name}" in asked
+                    },
+                    ReturnValues="ALL_NEW",
+                )
         except AWS_ERRORS as error:
             if code_of(error) == LOST:
                 return None
@@ -94,7 +98,8 @@ class LeaseTable:
         for some in _slices(keys):
             left: Any = {self._table: {"Keys": [lease_row_key(key) for key in some], "ConsistentRead": True}}
             while left:
-                answer = await self._dynamodb.batch_get_item(RequestItems=left)
+                async with asyncio.timeout(self._timeout_s):
+                    answer = await self._dynamodb.batch_get_item(RequestItems=left)
                 for row in answer["Responses"].get(self._table, []):
                     yield row
                 left = answer.get("UnprocessedKeys")

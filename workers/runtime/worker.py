@@ -78,9 +78,10 @@ class Worker:
         self._services = services
         self._supervisor = supervisor
         self._streams = streams
-        self._table = LeaseTable(services.dynamodb, settings.leases_table)
-        self._keeper = Keeper(self._table, worker=name, failover_s=settings.failover_ms / 1000)
-        self._renew_every_s = settings.failover_ms / RENEWALS_PER_FAILOVER / 1000
+        failover_s = settings.failover_ms / 1000
+        self._table = LeaseTable(services.dynamodb, settings.leases_table, timeout_s=failover_s / 2)
+        self._keeper = Keeper(self._table, worker=name, failover_s=failover_s)
+        self._renew_every_s = failover_s / RENEWALS_PER_FAILOVER
         self._look_every_s = min(self._renew_every_s, LOOK_EVERY_S)
         self._works: dict[str, ShardWork] = {}
         self._places: dict[str, Place] = {}
@@ -125,7 +126,10 @@ class Worker:
     async def _keep_looking(self) -> None:
         while not self._is_stopping:
             self._changed.clear()
-            await self._look()
+            try:
+                await self._look()
+            except UnavailableError as error:
+                log.warning("free leases are looked for again: %s", error)
             try:
                 async with asyncio.timeout(self._look_every_s):
                     await self._changed.wait()

@@ -53,7 +53,7 @@ def dynamodb() -> MemoryDynamoDB:
 
 
 async def owner(dynamodb: MemoryDynamoDB, token: str) -> Owner:
-    table = LeaseTable(dynamodb, LEASES)
+    table = LeaseTable(dynamodb, LEASES, timeout_s=1)
     lease = await table.take((await table.read([KEY]))[KEY], owner="worker", token=token)
     assert lease is not None
     return Owner(dynamodb, lease)
