@@ -9,10 +9,10 @@ from uuid import UUID
 from cdk.local.audit import Count, Entry
 from cdk.local.resources import aws_client
 from cdk.local.stack_file import StackFile
-from schemas.dynamodb import Item, events_key, sum_of_lanes
+from schemas.dynamodb import EVENTS_KEY, Item, events_key, sum_of_lanes
 from schemas.events import kind_of
 from schemas.frames import decode_frame
-from schemas.packs import pack_from_item
+from schemas.packs import pack_from_item, packs_bucket
 from schemas.programs import Totals
 
 COUNT_OF_KIND: Mapping[str, Count] = {"view": "views", "click": "clicks", "conversion": "conversions"}
@@ -39,9 +39,9 @@ class Stored:
         return await asyncio.to_thread(self._totals)
 
     async def until_held(self, entry: Entry) -> None:
-        """Returns once this event is in the table, whatever it counts as."""
+        """Returns once this event, which came alone, is in the table, whatever it counts as."""
         while True:
-            if "Item" in await asyncio.to_thread(self._get_event, entry):
+            if await asyncio.to_thread(self._is_held, entry):
                 return
             await asyncio.sleep(POLL_S)
 
@@ -54,10 +54,20 @@ class Stored:
     def close(self) -> None:
         self._dynamodb.close()
 
-    def _get_event(self, entry: Entry) -> Any:
-        return self._dynamodb.get_item(
-            TableName=self._stack.events_table, Key=_key(entry), ConsistentRead=True
-        )
+    def _is_held(self, entry: Entry) -> bool:
+        table = self._stack.events_table
+        if "Item" in self._dynamodb.get_item(TableName=table, Key=_key(entry), ConsistentRead=True):
+            return True
+        newest = self._dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="#bucket = :bucket",
+            ExpressionAttributeNames={"#bucket": EVENTS_KEY.partition},
+            ExpressionAttributeValues={":bucket": {"S": packs_bucket(entry.program_id)}},
+            ScanIndexForward=False,
+            Limit=1,
+            ConsistentRead=True,
+        )["Items"]
+        return entry.message_id in [each.message_id for pack in newest for each in entries_of(pack)]
 
     def _scan_events(self) -> Iterator[Item]:
         names = {f"#{name}": name for name in (*EVENT_ATTRIBUTES, *PACK_ATTRIBUTES)}
