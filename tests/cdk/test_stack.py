@@ -174,9 +174,11 @@ def test_a_second_run_in_the_same_place_is_one_clear_line(tmp_path: Path) -> Non
         assert run.get("/health/ready").status_code == 200
 
 
-@pytest.mark.parametrize(("lose", "status"), [("0", 0), ("2", 1)])
+@pytest.mark.parametrize(
+    ("store", "lose", "status"), [("items", "0", 0), ("items", "2", 1), ("packed", "0", 0)]
+)
 def test_the_demo_ends_by_itself_and_its_status_tells_whether_the_ledger_balances(
-    tmp_path: Path, lose: str, status: int
+    tmp_path: Path, store: str, lose: str, status: int
 ) -> None:
     ended = subprocess.run(
         [
@@ -192,6 +194,7 @@ def test_the_demo_ends_by_itself_and_its_status_tells_whether_the_ledger_balance
             lose,
         ],
         cwd=ROOT,
+        env={**os.environ, "EVENT_STORE": store},
         capture_output=True,
         text=True,
         timeout=100,
