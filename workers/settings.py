@@ -62,6 +62,9 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     failover_ms: Positive = field(name="WORKER_FAILOVER_MS", default=10_000)
     """After so long of silence a worker's shards are taken over. It renews them three times in that, and a
     call that does not come back within half of it is made again."""
+    look_interval_ms: Positive = field(name="WORKER_LOOK_INTERVAL_MS", default=1_000)
+    """The longest that a shard which a worker let go of is free. A look reads the leases of others, two for a
+    read unit; one that its owner let stand still is taken when its time is over, without waiting for a look."""
     poll_interval_ms: Positive = field(name="WORKER_POLL_INTERVAL_MS", default=1_000)
     """A shard takes five reads a second, shared by all its readers."""
     shard_refresh_ms: Positive = field(name="WORKER_SHARD_REFRESH_MS", default=30_000)

@@ -105,6 +105,7 @@ def worker_environment(
         "STATE_TABLE": state_table,
         "FAILED_EVENTS_BUCKET": bucket,
         "WORKER_FAILOVER_MS": str(round(FAILOVER_S * 1000)),
+        "WORKER_LOOK_INTERVAL_MS": "250",
         "WORKER_POLL_INTERVAL_MS": "250",
         "WORKER_COMMIT_INTERVAL_MS": "100",
         "REDIS_URL": valkey,

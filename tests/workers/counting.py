@@ -70,7 +70,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(created).3f %(message)s")
     logging.getLogger("workers").setLevel(logging.DEBUG)
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(asyncio.run(main()))

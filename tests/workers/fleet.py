@@ -4,19 +4,32 @@ import asyncio
 import random
 import re
 import sys
+import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.workers.turns import Commit
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 3
 KILL_EVERY_S = 2.0
+LINE = re.compile(r"^(\d+\.\d+) (.*)$", re.MULTILINE)
 COMMIT = re.compile(r"(\S+): commit (\d+) under (\S+)")
 
 
+class Line(NamedTuple):
+    """What a worker said, and when, by the wall clock. `worker` is the number of its process."""
+
+    at_s: float
+    worker: int
+    text: str
+
+
 class Fleet:
-    """Worker processes, each writing what it says to a file of its own."""
+    """Worker processes, each writing what it says to a file of its own, after whose number it is named."""
 
     def __init__(
         self,
@@ -24,7 +37,8 @@ class Fleet:
         logs: Path,
         command: Sequence[str] = ("-m", "tests.workers.counting"),
     ) -> None:
-        self.processes: list[Process] = []
+        self.processes: dict[int, Process] = {}
+        self.killed_s: dict[int, float] = {}
         self._command = command
         self._environment = environment
         self._logs = logs
@@ -33,29 +47,36 @@ class Fleet:
     async def start(self) -> None:
         self._started += 1
         with (self._logs / f"{self._started}.log").open("wb") as output:
-            self.processes.append(
-                await asyncio.create_subprocess_exec(
-                    *(sys.executable, *self._command),
-                    cwd=ROOT,
-                    env=self._environment,
-                    stdout=output,
-                    stderr=output,
-                )
+            self.processes[self._started] = await asyncio.create_subprocess_exec(
+                *(sys.executable, *self._command),
+                cwd=ROOT,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
             )
 
-    async def kill(self, process: Process) -> None:
-        self.processes.remove(process)
+    async def kill(self, worker: int) -> None:
+        process = self.processes.pop(worker)
+        self.killed_s[worker] = time.time()
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
 
-    def commits(self) -> dict[str, list[tuple[int, str]]]:
-        """What the workers say they committed: epoch and token, by lease, in order of the epochs."""
-        found: dict[str, list[tuple[int, str]]] = {}
-        for path in self._logs.iterdir():
+    def lines(self) -> list[Line]:
+        """What the workers said, line by line and in order; without what has no time before it."""
+        return sorted(
+            Line(float(at_s), int(path.stem), text)
+            for path in self._logs.glob("*.log")
+            for at_s, text in LINE.findall(path.read_text())
+        )
+
+    def commits(self) -> dict[str, list[Commit]]:
+        """What the workers say they committed, by lease."""
+        found: dict[str, list[Commit]] = {}
+        for path in self._logs.glob("*.log"):
             for key, epoch, token in COMMIT.findall(path.read_text()):
                 found.setdefault(key, []).append((int(epoch), token))
-        return {key: sorted(commits) for key, commits in found.items()}
+        return found
 
 
 @asynccontextmanager
@@ -64,8 +85,8 @@ async def mustered(fleet: Fleet) -> AsyncIterator[Fleet]:
     try:
         yield fleet
     finally:
-        for process in list(fleet.processes):
-            await fleet.kill(process)
+        for worker in list(fleet.processes):
+            await fleet.kill(worker)
 
 
 async def decimate(fleet: Fleet, chance: random.Random, *, kills: int) -> None:
@@ -74,5 +95,5 @@ async def decimate(fleet: Fleet, chance: random.Random, *, kills: int) -> None:
         await fleet.start()
     for _ in range(kills):
         await asyncio.sleep(KILL_EVERY_S)
-        await fleet.kill(chance.choice(fleet.processes))
+        await fleet.kill(chance.choice(list(fleet.processes)))
         await fleet.start()

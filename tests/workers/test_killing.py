@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from schemas.leases import entry_from_row, lease_from_row
 from tests.workers.conftest import FAILOVER_S, MANY_SHARDS
 from tests.workers.counting import Numbered, Seen, encode
 from tests.workers.fleet import Fleet, decimate, mustered
+from tests.workers.gaps import Watchman, told
+from tests.workers.turns import intruded
 
 KEYS = [f"key-{number}" for number in range(64)]
 PUT_EVERY_S = 0.02
@@ -23,12 +24,12 @@ CALM_S = 60
 
 
 class Books:
-    """What was sent, what the tables say, and how long a shard stood still."""
+    """What was sent, and what the tables say."""
 
     def __init__(self, dynamodb: Any, leases_table: str, state_table: str) -> None:
         self.sent: Counter[str] = Counter()
-        self.longest_unowned_s = 0.0
         self.over = False
+        self.watchman = Watchman(dynamodb, leases_table)
         self._dynamodb = dynamodb
         self._leases_table = leases_table
         self._state_table = state_table
@@ -46,20 +47,6 @@ class Books:
             assert answer["FailedRecordCount"] == 0
             self.sent.update({key: count for key, count, _ in entries})
             await asyncio.sleep(PUT_EVERY_S)
-
-    async def watch(self) -> None:
-        """Notes the longest time that a lease's owner gave no sign of life, until it is over."""
-        seen: dict[str, tuple[object, float]] = {}
-        while not self.over:
-            now_s = asyncio.get_running_loop().time()
-            for row in await self._rows(self._leases_table):
-                lease = lease_from_row(row)
-                state = (lease.token, lease.counter) if lease.owner else None
-                if state != seen.get(lease.key, (None, 0.0))[0]:
-                    seen[lease.key] = (state, now_s)
-                since_s = now_s - seen.setdefault(lease.key, (state, now_s))[1]
-                self.longest_unowned_s = max(self.longest_unowned_s, since_s)
-            await asyncio.sleep(LOOK_EVERY_S)
 
     async def counted(self, table: str, kind: Any) -> dict[str, Any]:
         rows = await self._rows(self._leases_table)
@@ -103,20 +90,17 @@ async def ordeal(fleet: Fleet, books: Books, kinesis: Any, stream: str, *, kills
     chance = random.Random(kills)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(books.send(kinesis, stream, chance))
-        tasks.create_task(books.watch())
+        watching = tasks.create_task(books.watchman.watch())
         await decimate(fleet, chance, kills=kills)
         books.over = True
+        watching.cancel()
     await books.until_counted()
 
 
 async def assert_whole(fleet: Fleet, books: Books) -> None:
     assert await books.counted("astray", int) == {}
     assert len(fleet.commits()) == MANY_SHARDS
-    for commits in fleet.commits().values():
-        epochs = [epoch for epoch, _ in commits]
-        turns = [token for token, _ in groupby(token for _, token in commits)]
-        assert len(epochs) == len(set(epochs))
-        assert len(turns) == len(set(turns))
+    assert intruded(fleet.commits()) == []
 
 
 async def test_a_few_kills_lose_nothing_and_count_nothing_twice(
@@ -134,5 +118,7 @@ async def test_forty_seconds_of_kills_lose_nothing_and_leave_no_shard_unowned_fo
     await ordeal(fleet, books, kinesis, shards, kills=20)
 
     await assert_whole(fleet, books)
-    print(f"{books.sent.total()} events, {books.longest_unowned_s:.1f} s without an owner at most")
-    assert books.longest_unowned_s <= FAILOVER_S + 2
+    gaps = books.watchman.gaps()
+    print(f"{books.sent.total()} events, {gaps[0].length_s:.1f} s without an owner at most")
+    print(told(gaps, fleet, over_s=FAILOVER_S))
+    assert gaps[0].length_s <= FAILOVER_S + 2

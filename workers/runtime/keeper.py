@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -16,10 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Held(NamedTuple):
-    """An acquisition, and when it was last renewed, by this worker's monotonic clock."""
+    """An acquisition, its lease as last renewed, and when that was, by this worker's monotonic clock."""
 
     token: str
     renewed_s: float
+    lease: Lease
 
 
 class Renewed(NamedTuple):
@@ -41,11 +43,14 @@ class Keeper:
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.held: dict[str, Held] = {}
+        self.next_s = inf
+        """When the next lease will have stood still for long enough, as far as is known."""
         self._table = table
         self._worker = worker
         self._failover_s = failover_s
         self._clock_s = clock_s
         self._watch = Watch(failover_s)
+        self._still: set[str] = set()
 
     async def renew(self) -> Renewed:
         """Renews each lease. One that was not for the failover time counts as lost: others may have it."""
@@ -62,11 +67,18 @@ class Keeper:
         What it may have taken without knowing, where no answer came, is free to it the next time.
         """
         seen = self._watch.look(leases, self._clock_s())
+        for key in seen.still - self._still:
+            log.debug("%s stands still", key)
+        self._still, self.next_s = seen.still, seen.next_s
         planned = plan(leases, worker=self._worker, held=self.held, seen=seen)
-        taken = [lease for each in planned.take if (lease := await self._take(each)) is not None]
+        taken = await self._take_some([*planned.take, *planned.spare], len(planned.take))
         for lease in planned.ask:
             await self._ask(lease)
         return taken
+
+    def leases(self) -> dict[str, Lease]:
+        """Those it holds, by key, as of their last renewal."""
+        return {key: held.lease for key, held in self.held.items()}
 
     def is_alive(self, key: str) -> bool:
         """Whether some worker was seen to change the lease."""
@@ -85,8 +97,17 @@ class Keeper:
             log.warning("%s is not renewed: %s", key, error)
             return None if self._clock_s() - held.renewed_s >= self._failover_s else Lease(key=key)
         if lease is not None and key in self.held:
-            self.held[key] = Held(held.token, asked_s)
+            self.held[key] = Held(held.token, asked_s, lease)
         return lease
+
+    async def _take_some(self, leases: Sequence[Lease], most: int) -> list[Lease]:
+        """Takes the first of these that it can, at once as many as are still to be had."""
+        taken: list[Lease] = []
+        while leases and len(taken) < most:
+            some, leases = leases[: most - len(taken)], leases[most - len(taken) :]
+            answers = await asyncio.gather(*(self._take(lease) for lease in some))
+            taken += [lease for lease in answers if lease is not None]
+        return taken
 
     async def _take(self, lease: Lease) -> Lease | None:
         token, asked_s = str(uuid4()), self._clock_s()
@@ -96,7 +117,7 @@ class Keeper:
             log.warning("%s may be taken or not: %s", lease.key, error)
             return None
         if taken is not None:
-            self.held[lease.key] = Held(token, asked_s)
+            self.held[lease.key] = Held(token, asked_s, taken)
         return taken
 
     async def _ask(self, lease: Lease) -> None:

@@ -4,12 +4,14 @@ The rules are those of AWS's Kinesis Client Library 3 (github.com/awslabs/amazon
 docs/kcl_3x_deep-dive.md, docs/lease-lifecycle.md, docs/kcl-configurations.md, Lease.java), without its
 elected leader: each worker decides for itself from the same rows, and conditional writes settle who wins.
 
-1. A lease is alive while it changes. Its age is measured by the clock of whoever looks, never by the
-   owner's (Lease.lastCounterIncrementNanos); one that stood still for the failover time is free.
+1. A lease is alive while its counter grows. Its age is measured by the clock of whoever looks, never by the
+   owner's (Lease.lastCounterIncrementNanos); one that stood still for the failover time is free. That
+   somebody asks for a lease is no sign that its owner lives.
 2. Every acquisition has a token of its own. A commit asks for it: a worker that lost its lease, even one
    that has it again, commits nothing under the old one.
-3. A worker takes free leases up to its share: all of them by the workers there are, rounded up. One that
-   nobody has taken for a while after that anyone takes: who should have may be gone.
+3. A worker takes free leases up to its share: all of them by the workers there are, rounded up. Where
+   another was faster, it takes the next free one instead. One that nobody has taken for a while after that
+   anyone takes: who should have may be gone.
 4. Where nothing is free, it asks the worker with most for one at a time, as long as that one has at
    least two more: so every worker ends within one of the others, and then nothing moves any more.
 5. What is asked for is handed over: its owner commits, then lets go; the others leave it to who asked.
@@ -19,6 +21,7 @@ elected leader: each worker decides for itself from the same rows, and condition
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from schemas.leases import Lease
@@ -30,15 +33,17 @@ GRACE_S = 0.5
 class Sighting(NamedTuple):
     """What a lease looked like, and since when."""
 
-    state: tuple[str | None, int, str | None]
+    state: tuple[str | None, int]
     since_s: float
 
 
 class Stillness(NamedTuple):
-    """The keys of leases that have stood still for the failover time, and of those long past it."""
+    """The keys of leases that have stood still for the failover time, and of those long past it; and when
+    that will be so of the next one."""
 
     still: set[str]
     overdue: set[str]
+    next_s: float
 
 
 class Watch:
@@ -52,12 +57,16 @@ class Watch:
 
     def look(self, leases: Iterable[Lease], now_s: float) -> Stillness:
         """What has stood still. A lease that is seen for the first time is new."""
-        ages_s = {lease.key: now_s - self._since_s(lease, now_s) for lease in leases}
-        still = {key for key, age_s in ages_s.items() if age_s >= self._failover_s}
-        return Stillness(still, {key for key in still if ages_s[key] >= self._failover_s + GRACE_S})
+        still_s = {lease.key: self._since_s(lease, now_s) + self._failover_s for lease in leases}
+        moments_s = [*still_s.values(), *(at_s + GRACE_S for at_s in still_s.values())]
+        return Stillness(
+            still={key for key, at_s in still_s.items() if at_s <= now_s},
+            overdue={key for key, at_s in still_s.items() if at_s + GRACE_S <= now_s},
+            next_s=min((at_s for at_s in moments_s if at_s > now_s), default=inf),
+        )
 
     def _since_s(self, lease: Lease, now_s: float) -> float:
-        state = (lease.token, lease.counter, lease.wanted_by)
+        state = (lease.token, lease.counter)
         seen = self._seen.get(lease.key)
         if seen is None or seen.state != state:
             if seen is not None:
@@ -67,9 +76,11 @@ class Watch:
 
 
 class Plan(NamedTuple):
-    """What to do now: leases to take, and leases to ask their owners for."""
+    """What to do now: leases to take, those to take instead where others were faster, and leases to ask their
+    owners for."""
 
     take: list[Lease]
+    spare: list[Lease]
     ask: list[Lease]
 
 
@@ -89,8 +100,8 @@ def plan(leases: Sequence[Lease], *, worker: str, held: Iterable[str], seen: Sti
     reserved = [lease for lease in leases if lease.owner is None and holders[lease.key] == worker]
     room = max(0, share - own)
     take = reserved + free[:room] + [lease for lease in free[room:] if lease.key in seen.overdue]
-    counts[worker] += len(take) - len(reserved)
-    return Plan(take, [] if free else _asked(leases, holders, counts, worker))
+    spare = [lease for lease in free[room:] if lease.key not in seen.overdue]
+    return Plan(take, spare, [] if free else _asked(leases, holders, counts, worker))
 
 
 def _holder(lease: Lease, worker: str, mine: set[str], still: set[str]) -> str | None:

@@ -5,8 +5,11 @@ Each shard is a task of its own: one that fails starts again, with backoff, and 
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 from schemas.errors import LeaseLostError, UnavailableError
@@ -24,8 +27,6 @@ from workers.runtime.state import State
 from workers.runtime.supervisor import Supervisor
 
 RENEWALS_PER_FAILOVER = 3
-LOOK_EVERY_S = 0.5
-"""The longest between two looks for free leases, so that none is free for longer."""
 LOOKING = "looking for leases"
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Worker:
         self._table = LeaseTable(services.dynamodb, settings.leases_table, timeout_s=failover_s / 2)
         self._keeper = Keeper(self._table, worker=name, failover_s=failover_s)
         self._renew_every_s = failover_s / RENEWALS_PER_FAILOVER
-        self._look_every_s = min(self._renew_every_s, LOOK_EVERY_S)
+        self._look_every_s = min(self._renew_every_s, settings.look_interval_ms / 1000)
         self._works: dict[str, ShardWork] = {}
         self._places: dict[str, Place] = {}
         self._at_end: set[str] = set()
@@ -113,6 +114,8 @@ class Worker:
         await asyncio.gather(*(self._let_go(key) for key in list(self._keeper.held)))
 
     async def _keep_renewing(self) -> None:
+        """At a rate that does not depend on how long DynamoDB takes."""
+        due_s = time.monotonic()
         while True:
             lost, wanted = await self._keeper.renew()
             for key in lost:
@@ -121,26 +124,30 @@ class Worker:
                 if not self._supervisor.is_running(_ending(key)):
                     self._supervisor.start(_ending(key), partial(self._let_go, key))
             self.renewed_ms = self._services.clock.now_ms()
-            await asyncio.sleep(self._renew_every_s)
+            due_s = max(due_s + self._renew_every_s, time.monotonic())
+            await asyncio.sleep(due_s - time.monotonic())
 
     async def _keep_looking(self) -> None:
+        """Looks every so often, at once where something changed, and as soon as a lease is free."""
         while not self._is_stopping:
             self._changed.clear()
+            free_s = inf
             try:
                 await self._look()
+                free_s = self._keeper.next_s
             except UnavailableError as error:
                 log.warning("free leases are looked for again: %s", error)
-            try:
-                async with asyncio.timeout(self._look_every_s):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(self._look_every_s, free_s - time.monotonic())):
                     await self._changed.wait()
-            except TimeoutError:
-                pass
 
     async def _look(self) -> None:
         await self._list_shards()
-        leases = await self._table.read(list(self._places))
+        mine = self._keeper.leases()
+        others = [key for key in self._places if key not in mine and key not in self._at_end]
+        leases = mine | await self._table.read(others, is_latest=False)
         self._note_ends(leases)
-        wanted = [leases[key] for key in self._readable(leases)]
+        wanted = [leases[key] for key in self._readable()]
         for lease in await self._keeper.take([lease for lease in wanted if not self._is_ending(lease.key)]):
             log.info("%s is taken, at %s", lease.key, lease.checkpoint or "its oldest record")
             place = self._places[lease.key]
@@ -152,8 +159,9 @@ class Worker:
     def _note_ends(self, leases: Mapping[str, Lease]) -> None:
         """Where a shard has come to its end, whoever read it, its children are there to be found."""
         ended = {key for key, lease in leases.items() if lease.has_ended}
-        if ended != self._at_end:
-            self._at_end, self._listed_ms = ended, None
+        if not ended <= self._at_end:
+            self._at_end |= ended
+            self._listed_ms = None
             self._changed.set()
 
     def _has_caught_up(self, key: str) -> bool:
@@ -184,12 +192,12 @@ class Worker:
                 }
         self._places, self._listed_ms = places, now_ms
 
-    def _readable(self, leases: Mapping[str, Lease]) -> list[str]:
+    def _readable(self) -> list[str]:
         """The keys of leases whose shard is to be read now, by the rules of `readable`."""
         keys = []
         for agent in self._agents:
             places = {p.shard.shard_id: p for p in self._places.values() if p.agent is agent}
-            ended = [shard_id for shard_id, place in places.items() if leases[place.key].has_ended]
+            ended = [shard_id for shard_id, place in places.items() if place.key in self._at_end]
             keys += [places[each].key for each in readable([p.shard for p in places.values()], ended)]
         return keys
 
