@@ -64,7 +64,7 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     call that does not come back within half of it is made again."""
     look_interval_ms: Positive = field(name="WORKER_LOOK_INTERVAL_MS", default=1_000)
     """The longest that a shard which a worker let go of is free. A look reads the leases of others, two for a
-    read unit; one that its owner let stand still is taken when its time is over, without waiting for a look."""
+    read unit; what its owner let stand still is taken when its time is over, without waiting for a look."""
     poll_interval_ms: Positive = field(name="WORKER_POLL_INTERVAL_MS", default=1_000)
     """A shard takes five reads a second, shared by all its readers."""
     shard_refresh_ms: Positive = field(name="WORKER_SHARD_REFRESH_MS", default=30_000)

@@ -14,6 +14,7 @@ from tests.kinesis import InMemoryKinesis, client_error
 from tests.workers.counting import Numbered, Seen, numbers
 from tests.workers.crowd import Crowd, crowd
 from tests.workers.dynamodb import LEASES, STATE
+from tests.workers.turns import Commit, intruded
 from workers.runtime.agents import Agents
 from workers.runtime.sink import Sink
 from workers.runtime.stream import Stream
@@ -40,12 +41,10 @@ def committed(workers: Crowd) -> Iterator[tuple[str, str]]:
 
 def owners_take_turns(workers: Crowd) -> bool:
     """No acquisition commits on a shard after another has."""
-    turns: dict[str, list[str]] = {}
-    for key, token in committed(workers):
-        tokens = turns.setdefault(key, [token])
-        if tokens[-1] != token:
-            tokens.append(token)
-    return all(len(tokens) == len(set(tokens)) for tokens in turns.values())
+    turns: dict[str, list[Commit]] = {}
+    for number, (key, token) in enumerate(committed(workers)):
+        turns.setdefault(key, []).append((number, token))
+    return intruded(turns) == []
 
 
 async def test_events_are_counted_and_committed() -> None:
@@ -77,6 +76,17 @@ async def test_a_worker_that_stops_hands_its_shards_over_at_once() -> None:
 
         assert first not in workers.owned()
         assert workers.owned().get(second, 0) + sum(lease.owner is None for lease in workers.leases()) == 4
+
+
+async def test_what_a_worker_let_go_of_is_found_within_the_look_interval() -> None:
+    kinesis = InMemoryKinesis(shards=4)
+    async with crowd(kinesis, workers=2, failover_ms=60_000, look_interval_ms=20) as workers:
+        first, second = workers.workers
+        await workers.until(lambda: sum(workers.owned().values()) == 4)
+
+        await workers.dismiss(first)
+
+        await workers.until(lambda: workers.owned() == {second: 4})
 
 
 async def test_kills_under_load_lose_nothing_and_count_nothing_twice(chance: random.Random) -> None:
