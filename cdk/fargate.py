@@ -63,9 +63,9 @@ class FargateService(Construct):
             "Service",
             cluster=cluster,
             task_definition=self.task,
-            vpc_subnets=ec2.SubnetSelection(subnets=network.private_subnets),
+            vpc_subnets=ec2.SubnetSelection(subnets=network.task_subnets),
             security_groups=[security_group],
-            assign_public_ip=False,
+            assign_public_ip=network.is_public,
             capacity_provider_strategies=_capacity(profile),
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),
             min_healthy_percent=100,
@@ -143,9 +143,11 @@ def stop_timeout_s(needed_ms: int) -> int:
 
 
 def _capacity(profile: profiles.Service) -> list[ecs.CapacityProviderStrategy]:
+    on_demand, spot = "FARGATE", "FARGATE_SPOT"
     if not profile.spot:
-        return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", weight=1)]
-    return [
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=profile.tasks_min, weight=0),
-        ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=1),
-    ]
+        return [ecs.CapacityProviderStrategy(capacity_provider=on_demand, weight=1)]
+    strategies = [ecs.CapacityProviderStrategy(capacity_provider=spot, weight=1)]
+    if profile.on_demand_min:
+        base = ecs.CapacityProviderStrategy(capacity_provider=on_demand, base=profile.on_demand_min, weight=0)
+        strategies.insert(0, base)
+    return strategies

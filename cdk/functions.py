@@ -83,6 +83,7 @@ class StreamFunction(Construct):
             vpc=network.vpc if network else None,
             vpc_subnets=ec2.SubnetSelection(subnets=network.private_subnets) if network else None,
             security_groups=[network.refresh] if network else None,
+            ipv6_allowed_for_dual_stack=True if network and network.is_public else None,
         )
         accept(
             self.function, "AwsSolutions-L1", "Python 3.13 is what the bundles are built and measured for."

@@ -11,7 +11,10 @@ from cdk.log_group import log_group
 from cdk.review import accept
 
 ANYWHERE = "0.0.0.0/0"
+ANYWHERE_IPV6 = "::/0"
 HTTP_PORT, HTTPS_PORT, REDIS_PORT, TRACKER_PORT = 80, 443, 6379, 8080
+TASK_MASK, BALANCER_MASK = 24, 26
+"""How large a subnet is that tasks are in, and one with the load balancer alone."""
 SERVICES = {
     "Kinesis": ec2.InterfaceVpcEndpointAwsService.KINESIS_STREAMS,
     "EcrApi": ec2.InterfaceVpcEndpointAwsService.ECR,
@@ -51,42 +54,65 @@ class Network(Construct):
             "Tracker", ingress=[_from(self.balancer, TRACKER_PORT)], egress=to_aws_and_redis
         )
         self.workers = self._group("Workers", egress=to_aws_and_redis)
-        self.refresh = self._group("Refresh", egress=to_aws_and_redis)
+        over_ipv6 = [_to_ipv6(HTTPS_PORT)] if self.is_public else []
+        self.refresh = self._group("Refresh", egress=[*to_aws_and_redis, *over_ipv6])
         clients = (self.tracker, self.workers, self.refresh)
         self.redis = self._group("Redis", ingress=[_from(each, REDIS_PORT) for each in clients])
         if profile.egress == "endpoints":
             self._reach_aws(clients)
 
     @property
+    def is_public(self) -> bool:
+        """Whether tasks have public addresses of their own. What is private then gets out over IPv6."""
+        return self._profile.egress == "public"
+
+    @property
     def private_subnets(self) -> list[ec2.ISubnet]:
-        """Where everything but the load balancer is."""
+        """Where Redis and `refresh` are."""
         return list(self.vpc.select_subnets(subnet_group_name="Private").subnets)
+
+    @property
+    def task_subnets(self) -> list[ec2.ISubnet]:
+        """Where tasks are. Wherever that is, their groups let nobody in but the load balancer."""
+        return list(self.vpc.public_subnets) if self.is_public else self.private_subnets
 
     def _vpc(self) -> ec2.Vpc:
         zones = Fn.get_azs()
         nat = self._profile.egress == "nat"
-        private = ec2.SubnetType.PRIVATE_WITH_EGRESS if nat else ec2.SubnetType.PRIVATE_ISOLATED
         return ec2.Vpc(
             self,
             "Vpc",
+            ip_protocol=ec2.IpProtocol.DUAL_STACK if self.is_public else ec2.IpProtocol.IPV4_ONLY,
             ip_addresses=ec2.IpAddresses.cidr(self._profile.cidr),
             availability_zones=[Fn.select(index, zones) for index in range(self._profile.zones)],
             nat_gateways=self._profile.nat_gateways if nat else 0,
             restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public",
-                    subnet_type=ec2.SubnetType.PUBLIC,
-                    cidr_mask=26,
-                    map_public_ip_on_launch=False,
-                ),
-                ec2.SubnetConfiguration(name="Private", subnet_type=private, cidr_mask=24),
-            ],
+            subnet_configuration=self._subnets(),
             gateway_endpoints={
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
                 "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3),
             },
         )
+
+    def _subnets(self) -> list[ec2.SubnetConfiguration]:
+        """Nobody in them gets a public address unasked."""
+        isolated = self._profile.egress == "endpoints"
+        return [
+            ec2.SubnetConfiguration(
+                name="Public",
+                subnet_type=ec2.SubnetType.PUBLIC,
+                cidr_mask=TASK_MASK if self.is_public else BALANCER_MASK,
+                map_public_ip_on_launch=False,
+                ipv6_assign_address_on_creation=False if self.is_public else None,
+            ),
+            ec2.SubnetConfiguration(
+                name="Private",
+                subnet_type=ec2.SubnetType.PRIVATE_ISOLATED
+                if isolated
+                else ec2.SubnetType.PRIVATE_WITH_EGRESS,
+                cidr_mask=TASK_MASK,
+            ),
+        ]
 
     def _reach_aws(self, clients: Sequence[ec2.ISecurityGroup]) -> None:
         endpoints = self._group("Endpoints", ingress=[_from(each, HTTPS_PORT) for each in clients])
@@ -130,3 +156,7 @@ def _from(source: ec2.ISecurityGroup, port: int) -> Ingress:
 
 def _to(cidr: str, port: int) -> Egress:
     return Egress(ip_protocol="tcp", from_port=port, to_port=port, cidr_ip=cidr)
+
+
+def _to_ipv6(port: int) -> Egress:
+    return Egress(ip_protocol="tcp", from_port=port, to_port=port, cidr_ipv6=ANYWHERE_IPV6)

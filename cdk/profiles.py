@@ -29,13 +29,14 @@ class Part(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
 
 
 class Network(Part, frozen=True, kw_only=True):
-    """The VPC, and how tasks in its private subnets reach AWS."""
+    """The VPC, and how tasks reach AWS."""
 
     cidr: Annotated[str, Meta(pattern=r"^\d+\.\d+\.\d+\.\d+/(1[6-9]|2[0-2])$")] = "10.0.0.0/16"
     zones: Annotated[int, Meta(ge=2, le=3)] = 2
-    egress: Literal["endpoints", "nat"] = "endpoints"
+    egress: Literal["endpoints", "nat", "public"] = "endpoints"
     """`endpoints`: no way out but to the AWS services in use. `nat`: one gateway per zone of
-    `nat_gateways`, which is cheaper while little is sent."""
+    `nat_gateways`, which is cheaper while little is sent. `public`: each task has a public address, at which
+    nobody gets in; the cheapest while tasks are few (docs/decisions/0033-public-tasks.md)."""
     nat_gateways: Annotated[int, Meta(ge=1, le=3)] = 1
 
 
@@ -61,6 +62,7 @@ class Cache(Part, frozen=True, kw_only=True):
     """Redis: one primary, and replicas in other zones that take its place."""
 
     engine: Literal["redis", "valkey"] = "redis"
+    """`redis` is Redis OSS 7.1; `valkey` is what this machine runs, too, for a fifth less a node."""
     node_type: Annotated[str, Meta(pattern=r"^cache\.[a-z0-9]+\.[a-z0-9]+$")] = "cache.t4g.micro"
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
 
@@ -88,7 +90,8 @@ class Persist(Function, frozen=True, kw_only=True):
 
     event_store: EventStoreName = "items"
     """`items`: one item for each event, found by its message id for ever. `packed`: the events that a
-    program got within a batch in one item, for a small part of the write units (docs/decisions/0019)."""
+    program got within a batch in one item, for a small part of the write units
+    (docs/decisions/0026-packed-store.md)."""
 
 
 class Service(Part, frozen=True, kw_only=True):
@@ -100,7 +103,9 @@ class Service(Part, frozen=True, kw_only=True):
     tasks_max: Annotated[int, Meta(ge=1, le=1_000)] = 4
     cpu_target_percent: Percent = 60
     spot: bool = False
-    """Whether the tasks past `tasks_min` are Spot tasks, which AWS may take back."""
+    """Whether the tasks past `on_demand_min` are Spot tasks: cheaper, and AWS may take them back, two minutes
+    after it says so (docs/decisions/0034-spot-workers.md)."""
+    on_demand_min: Annotated[int, Meta(ge=0, le=1_000)] = 2
 
     def __post_init__(self) -> None:
         if self.tasks_min > self.tasks_max:
@@ -194,10 +199,11 @@ ITEMS = Persist()
 """Each event is an item as soon as it can be, for a write unit each."""
 
 SMALL = Deployment(
-    network=Network(egress="nat"),
+    network=Network(egress="public"),
+    cache=Cache(engine="valkey"),
     persist=PACKED,
     tracker=Tracker(cpu=256, memory_mb=512, tasks_min=2, tasks_max=8, requests_per_task_minute=15_000),
-    workers=Workers(cpu=256, memory_mb=512, tasks_min=1, tasks_max=2),
+    workers=Workers(cpu=256, memory_mb=512, tasks_min=1, tasks_max=2, spot=True, on_demand_min=0),
     monitoring=Monitoring(container_insights=False),
 )
 """To try it out, and up to some hundreds of requests a second."""
@@ -207,7 +213,7 @@ STANDARD = Deployment(
     cache=Cache(node_type="cache.t4g.small"),
     persist=msgspec.structs.replace(PACKED, memory_mb=1_769),
     tracker=Tracker(cpu=1024, memory_mb=2_048, tasks_min=2, tasks_max=12, requests_per_task_minute=60_000),
-    workers=Workers(cpu=512, memory_mb=1_024, tasks_min=2, tasks_max=4),
+    workers=Workers(cpu=512, memory_mb=1_024, tasks_min=2, tasks_max=4, spot=True, on_demand_min=1),
     monitoring=Monitoring(log_days=30, latency_p99_ms=250),
 )
 """Thousands of requests a second."""
@@ -219,7 +225,14 @@ LARGE = Deployment(
     touch_stream=Stream(shards=4),
     cache=Cache(node_type="cache.r7g.large", replicas=2),
     persist=msgspec.structs.replace(PACKED, memory_mb=1_769),
-    tracker=Tracker(cpu=1024, memory_mb=2_048, tasks_min=6, tasks_max=60, requests_per_task_minute=60_000),
+    tracker=Tracker(
+        cpu=1024,
+        memory_mb=2_048,
+        tasks_min=6,
+        tasks_max=60,
+        on_demand_min=6,
+        requests_per_task_minute=60_000,
+    ),
     workers=Workers(cpu=1024, memory_mb=2_048, tasks_min=3, tasks_max=12),
     monitoring=Monitoring(log_days=30, latency_p99_ms=250),
 )

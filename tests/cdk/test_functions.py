@@ -10,6 +10,7 @@ from tests.cdk.templates import Assembly, Properties
 
 NAMES = ("Persist", "Refresh")
 DAY_S = 86_400
+IPV6 = "Ipv6AllowedForDualStack"
 
 
 def function(assembly: Assembly, name: str) -> Properties:
@@ -52,6 +53,16 @@ def test_refresh_is_in_the_vpc_and_persist_is_not(assembly: Assembly) -> None:
 
     assert all("Private" in subnet for subnet in inside["SubnetIds"])
     assert "VpcConfig" not in function(assembly, "Persist")
+
+
+def test_refresh_reaches_its_secret_over_ipv6_where_there_is_no_other_way(
+    assemblies: dict[str, Assembly],
+) -> None:
+    over_ipv6 = {
+        name for name, each in assemblies.items() if function(each, "Refresh")["VpcConfig"].get(IPV6) is True
+    }
+
+    assert over_ipv6 == {"small"}
 
 
 @pytest.mark.parametrize("name", NAMES)

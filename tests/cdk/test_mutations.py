@@ -71,9 +71,24 @@ def a_container_as_root(assembly: Assembly) -> None:
     test_services.container(assembly, "Tracker")["User"] = "0"
 
 
-def tasks_with_public_addresses(assembly: Assembly) -> None:
-    network = test_services.service(assembly, "Tracker")["NetworkConfiguration"]
-    network["AwsvpcConfiguration"]["AssignPublicIp"] = "ENABLED"
+def tasks_whose_addresses_are_not_their_subnets(assembly: Assembly) -> None:
+    network = test_services.service(assembly, "Tracker")["NetworkConfiguration"]["AwsvpcConfiguration"]
+    network["AssignPublicIp"] = "DISABLED" if network["AssignPublicIp"] == "ENABLED" else "ENABLED"
+
+
+def a_tracker_open_to_the_world(assembly: Assembly) -> None:
+    rule = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "CidrIp": "0.0.0.0/0"}
+    test_network.groups(assembly)["Tracker"]["SecurityGroupIngress"].append(rule)
+
+
+def workers_open_to_the_world_over_ipv6(assembly: Assembly) -> None:
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv6": "::/0"}
+    test_network.groups(assembly)["Workers"]["SecurityGroupIngress"] = [rule]
+
+
+def redis_among_what_is_public(assembly: Assembly) -> None:
+    subnets = assembly.one("AWS::ElastiCache::SubnetGroup")["SubnetIds"]
+    subnets.append({"Ref": "NetworkVpcPublicSubnet1Subnet"})
 
 
 def a_secret_in_plain_text(assembly: Assembly) -> None:
@@ -124,7 +139,7 @@ def of(name: str, check: Callable[[Assembly, str], None]) -> Check:
 
 
 MAY_DO = test_roles.test_a_role_may_do_what_its_code_calls_and_no_more
-PRIVATE = test_services.test_tasks_are_in_private_subnets_and_nobody_gets_into_them
+PLACED = test_services.test_tasks_have_public_addresses_in_public_subnets_alone
 NOTICED: list[tuple[Change, Check]] = [
     (redis_in_a_single_zone, test_cache.test_redis_survives_the_loss_of_a_zone),
     (redis_without_a_replica, test_cache.test_redis_survives_the_loss_of_a_zone),
@@ -138,7 +153,12 @@ NOTICED: list[tuple[Change, Check]] = [
     (a_role_for_every_resource, of("Persist", MAY_DO)),
     (a_role_that_may_not_do_its_work, of("Persist", MAY_DO)),
     (no_circuit_breaker, of("Tracker", test_services.test_a_deployment_that_does_not_start_is_rolled_back)),
-    (tasks_with_public_addresses, of("Tracker", PRIVATE)),
+    (tasks_whose_addresses_are_not_their_subnets, of("Tracker", PLACED)),
+    (a_tracker_open_to_the_world, test_network.test_tasks_are_reached_by_the_load_balancer_alone),
+    (a_tracker_open_to_the_world, test_network.test_the_load_balancer_alone_is_open_to_the_world),
+    (workers_open_to_the_world_over_ipv6, test_network.test_tasks_are_reached_by_the_load_balancer_alone),
+    (workers_open_to_the_world_over_ipv6, test_network.test_the_load_balancer_alone_is_open_to_the_world),
+    (redis_among_what_is_public, test_cache.test_redis_is_in_the_private_subnets_behind_its_own_group),
     (a_secret_in_plain_text, test_services.test_the_trackers_secrets_are_injected),
     (a_tracker_that_is_killed_as_it_drains, test_services.test_a_tracker_has_the_time_to_stop_that_it_needs),
     (every_path_passed_on, test_balancer.test_all_else_is_404),
@@ -151,11 +171,12 @@ NOTICED: list[tuple[Change, Check]] = [
 ]
 
 
+@pytest.mark.parametrize("profile", ["small", "standard"])
 @pytest.mark.parametrize(("change", "check"), NOTICED)
 def test_a_weakened_template_is_noticed(
-    assemblies: dict[str, Assembly], change: Change, check: Check
+    assemblies: dict[str, Assembly], change: Change, check: Check, profile: str
 ) -> None:
-    weakened = assemblies["standard"].copy()
+    weakened = assemblies[profile].copy()
     check(weakened)
 
     change(weakened)

@@ -22,9 +22,14 @@ def admitted(assembly: Assembly, name: str) -> set[tuple[str, int]]:
         for name, each in assembly.resources("AWS::EC2::SecurityGroup").items()
     }
     return {
-        (rule.get("CidrIp") or parts[assembly.resolved(rule["SourceSecurityGroupId"])], rule["FromPort"])
+        (range_of(rule) or parts[assembly.resolved(rule["SourceSecurityGroupId"])], rule["FromPort"])
         for rule in groups(assembly)[name].get("SecurityGroupIngress", [])
     }
+
+
+def range_of(rule: Properties) -> str | None:
+    """Of addresses, where it does not name a group."""
+    return rule.get("CidrIp") or rule.get("CidrIpv6")
 
 
 def endpoints(assembly: Assembly, kind: str) -> set[str]:
@@ -61,30 +66,79 @@ def test_dynamodb_and_s3_are_reached_for_nothing(assembly: Assembly) -> None:
 
 def test_without_nat_there_is_no_way_out_but_to_the_services_in_use(assemblies: dict[str, Assembly]) -> None:
     standard = assemblies["standard"]
-    routes = [each for name, each in standard.resources("AWS::EC2::Route").items() if "Private" in name]
 
     assert endpoints(standard, "Interface") == INTERFACES
-    assert routes == []
+    assert private_routes(standard) == set()
     assert standard.all("AWS::EC2::NatGateway") == []
 
 
-def test_with_nat_there_are_no_interface_endpoints_to_pay(assemblies: dict[str, Assembly]) -> None:
+def test_each_zone_may_have_a_nat_gateway_and_then_there_are_no_interface_endpoints_to_pay(
+    synthesise: Synthesis,
+) -> None:
+    changed = synthesise({"network.egress": "nat", "network.natGateways": "2"})
+
+    assert endpoints(changed, "Interface") == set()
+    assert len(changed.all("AWS::EC2::NatGateway")) == 2
+    assert private_routes(changed) == {("NatGatewayId", "0.0.0.0/0")}
+
+
+def test_public_tasks_need_neither_gateway_nor_interface_endpoints(assemblies: dict[str, Assembly]) -> None:
     small = assemblies["small"]
 
     assert endpoints(small, "Interface") == set()
-    assert len(small.all("AWS::EC2::NatGateway")) == 1
+    assert small.all("AWS::EC2::NatGateway") == []
 
 
-def test_each_zone_may_have_a_gateway_of_its_own(synthesise: Synthesis) -> None:
-    changed = synthesise({"network.natGateways": "2"})
+def test_beside_public_tasks_what_is_private_gets_out_over_ipv6_and_nobody_in(
+    assemblies: dict[str, Assembly],
+) -> None:
+    small = assemblies["small"]
+    out = {
+        name: rule["CidrIpv6"]
+        for name, each in groups(small).items()
+        for rule in each["SecurityGroupEgress"]
+        if "CidrIpv6" in rule
+    }
 
-    assert len(changed.all("AWS::EC2::NatGateway")) == 2
+    assert private_routes(small) == {("EgressOnlyInternetGatewayId", "::/0")}
+    assert out == {"Refresh": "::/0"}
+    assert not any(
+        each.get("AssignIpv6AddressOnCreation") for name, each in subnets_by_name(small) if "Public" in name
+    )
+
+
+def private_routes(assembly: Assembly) -> set[tuple[str, str]]:
+    """What leads out of private subnets, and where to."""
+    routes = [
+        each["Properties"]
+        for name, each in assembly.resources("AWS::EC2::Route").items()
+        if "Private" in name
+    ]
+    return {
+        (way, each.get("DestinationCidrBlock") or each["DestinationIpv6CidrBlock"])
+        for each in routes
+        for way in each
+        if way.endswith("GatewayId")
+    }
+
+
+def subnets_by_name(assembly: Assembly) -> list[tuple[str, Properties]]:
+    return [(name, each["Properties"]) for name, each in assembly.resources("AWS::EC2::Subnet").items()]
+
+
+def test_a_subnet_of_public_tasks_has_room_for_them(assemblies: dict[str, Assembly]) -> None:
+    prefixes = {
+        (profile, str(each["CidrBlock"]).partition("/")[2])
+        for profile, assembly in assemblies.items()
+        for name, each in subnets_by_name(assembly)
+        if "Public" in name
+    }
+
+    assert prefixes == {("small", "24"), ("standard", "26"), ("large", "26")}
 
 
 def test_the_load_balancer_alone_is_open_to_the_world(assembly: Assembly) -> None:
-    open_to_all = {
-        name for name in groups(assembly) if any("CidrIp" in rule for rule in ingress(assembly, name))
-    }
+    open_to_all = {name for name in groups(assembly) if any(map(range_of, ingress(assembly, name)))}
 
     assert open_to_all == {"Balancer"}
     assert admitted(assembly, "Balancer") == {("0.0.0.0/0", 80), ("0.0.0.0/0", 443)}
@@ -111,10 +165,11 @@ def test_no_rule_is_added_from_elsewhere(assembly: Assembly) -> None:
 
 def test_what_goes_out_is_limited(assembly: Assembly) -> None:
     for name, each in groups(assembly).items():
-        out = {(rule["CidrIp"], rule["FromPort"]) for rule in each["SecurityGroupEgress"]}
+        out = {(range_of(rule), rule["FromPort"]) for rule in each["SecurityGroupEgress"]}
 
         assert out <= {
             ("0.0.0.0/0", 443),
+            ("::/0", 443),
             ("10.0.0.0/16", 6379),
             ("10.0.0.0/16", 8080),
             ("255.255.255.255/32", 252),

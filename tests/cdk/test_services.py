@@ -46,15 +46,34 @@ def test_a_deployment_that_does_not_start_is_rolled_back(assembly: Assembly, nam
     assert rollout["MinimumHealthyPercent"] == 100
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_tasks_are_in_private_subnets_and_nobody_gets_into_them(assembly: Assembly, name: str) -> None:
-    made = service(assembly, name)
-    network = assembly.resolved(made["NetworkConfiguration"]["AwsvpcConfiguration"])
+def placed(assembly: Assembly, name: str) -> Properties:
+    found: Properties = assembly.resolved(service(assembly, name)["NetworkConfiguration"])
+    properties: Properties = found["AwsvpcConfiguration"]
+    return properties
 
-    assert network["AssignPublicIp"] == "DISABLED"
-    assert all("Private" in each for each in network["Subnets"])
-    assert [each.startswith(f"Network{name}") for each in network["SecurityGroups"]] == [True]
-    assert made["EnableExecuteCommand"] is False
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tasks_have_public_addresses_in_public_subnets_alone(assembly: Assembly, name: str) -> None:
+    network = placed(assembly, name)
+    kind = "Public" if network["AssignPublicIp"] == "ENABLED" else "Private"
+
+    assert network["Subnets"]
+    assert all(kind in each for each in network["Subnets"])
+
+
+def test_tasks_have_public_addresses_where_the_profile_says_so(assemblies: dict[str, Assembly]) -> None:
+    for name, profile in PROFILES.items():
+        expected = "ENABLED" if profile.network.egress == "public" else "DISABLED"
+
+        assert {placed(assemblies[name], part)["AssignPublicIp"] for part in NAMES} == {expected}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_gets_into_tasks_but_by_their_own_group(assembly: Assembly, name: str) -> None:
+    groups = placed(assembly, name)["SecurityGroups"]
+
+    assert [each.startswith(f"Network{name}") for each in groups] == [True]
+    assert service(assembly, name)["EnableExecuteCommand"] is False
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -178,18 +197,40 @@ def test_workers_scale_by_how_far_they_are_behind(assembly: Assembly) -> None:
     assert sorted(steps) == [-1, 1, 3]
 
 
-def test_all_but_the_fewest_tasks_may_be_spot(synthesise: Synthesis) -> None:
-    made = service(synthesise({"tracker.spot": "true"}), "Tracker")["CapacityProviderStrategy"]
-
-    assert made == [
-        {"CapacityProvider": "FARGATE", "Base": 2, "Weight": 0},
-        {"CapacityProvider": "FARGATE_SPOT", "Weight": 1},
-    ]
+ON_DEMAND = {"CapacityProvider": "FARGATE", "Weight": 1}
+SPOT = {"CapacityProvider": "FARGATE_SPOT", "Weight": 1}
 
 
-def test_no_spot_unless_asked_for(assembly: Assembly) -> None:
-    for each in assembly.all(SERVICE):
-        assert each["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE", "Weight": 1}]
+def capacity(assembly: Assembly, name: str) -> list[Properties]:
+    strategy: list[Properties] = service(assembly, name)["CapacityProviderStrategy"]
+    return strategy
+
+
+def base(tasks: int) -> Properties:
+    return {"CapacityProvider": "FARGATE", "Base": tasks, "Weight": 0}
+
+
+def test_trackers_are_no_spot_tasks_unless_asked_for(assembly: Assembly) -> None:
+    assert capacity(assembly, "Tracker") == [ON_DEMAND]
+
+
+def test_all_trackers_but_the_fewest_may_be_spot_tasks(synthesise: Synthesis) -> None:
+    assert capacity(synthesise({"tracker.spot": "true"}), "Tracker") == [base(2), SPOT]
+
+
+@pytest.mark.parametrize(
+    ("profile", "strategy"),
+    [("small", [SPOT]), ("standard", [base(1), SPOT]), ("large", [ON_DEMAND])],
+)
+def test_workers_are_spot_tasks_where_the_profile_says_so(
+    assemblies: dict[str, Assembly], profile: str, strategy: list[Properties]
+) -> None:
+    assert capacity(assemblies[profile], "Workers") == strategy
+
+
+def test_what_spot_gives_to_stop_in_is_more_than_a_task_takes(assembly: Assembly) -> None:
+    for name in NAMES:
+        assert container(assembly, name)["StopTimeout"] <= 120
 
 
 @pytest.mark.parametrize(
