@@ -6,66 +6,46 @@ nothing else: no account is asked. `python -m cdk.cost_page` writes docs/cost.md
 
 import math
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from cdk import prices
+from cdk.lines import GB, HOURS, SECONDS, Line, Part, counted
 from cdk.profiles import Deployment, Function, Service, Stream
-from cdk.traffic import CALLS_AT_ONCE, STATEMENTS_PER_CALL, Traffic, distinct
+from cdk.traffic import CALLS_AT_ONCE, READING_AGENTS, STATEMENTS_PER_CALL, Traffic, distinct
+from cdk.watching import watching
 from workers.settings import WorkerSettings
 
-HOURS = 730
 DEFAULT_FAILOVER_MS = next(
     spec.default for spec in msgspec.structs.fields(WorkerSettings) if spec.name == "failover_ms"
 )
-SECONDS = HOURS * 3_600
-GB = 1e9
 FREE_RETENTION_HOURS = 24
 SECRETS = 3
 INTERFACE_ENDPOINTS = 5
-ALARM_METRICS = 28
-"""Of the alarms in cdk/alarms.py, besides two for each node of Redis."""
-LOG_METRICS = 2
-INSIGHTS_METRICS = 40
-"""Of Container Insights: a cluster, two services and their tasks."""
-LINES_BYTES_PER_INVOCATION = 400
-TASK_LOG_BYTES_S = 50
-READING_AGENTS = 2
-"""Of the event stream: `tally` and `guard`. One agent reads each of the other streams."""
 RENEWALS_PER_FAILOVER = 3
 CONNECTIONS_PER_CAPACITY = 25
 BYTES_PER_CAPACITY_HOUR = 1e9
 KMS_CALLS_PER_SHARD_S = 1 / 60
-"""Of a stream's AWS managed key: each reader and writer keeps a data key for minutes."""
-
-
-Part = Literal["taking in", "storing", "core data", "workers", "watching"]
-PARTS: tuple[Part, ...] = get_args(Part)
-"""Taking in: a request to a durable event. Core data: what answers depend on. Workers: live counts, matching,
-guarding."""
-
-
-class Line(NamedTuple):
-    """A line of the bill."""
-
-    what: str
-    usd: float
-    part: Part
+"""Of a stream's AWS managed key: Kinesis calls it every five minutes for each reader and writer (Amazon
+Kinesis Data Streams Developer Guide, "Costs, Regions, and performance considerations")."""
 
 
 def bill(traffic: Traffic) -> list[Line]:
     """The lines that cost anything."""
-    parts = (_entrance, _tasks, _network, _streams, _functions, _tables, _state, _cache, _watching, _secrets)
+    parts = (
+        _entrance,
+        _tasks,
+        _network,
+        _streams,
+        _functions,
+        _tables,
+        _state,
+        _matches,
+        _cache,
+        watching,
+        _secrets,
+    )
     return [line for part in parts for line in part(traffic) if line.usd >= 0.005]
-
-
-def total_usd(lines: list[Line]) -> float:
-    return sum(line.usd for line in lines)
-
-
-def usd_of(lines: list[Line], *parts: Part) -> float:
-    return sum(line.usd for line in lines if line.part in parts)
 
 
 def _entrance(traffic: Traffic) -> Iterator[Line]:
@@ -93,8 +73,11 @@ def _tasks(traffic: Traffic) -> Iterator[Line]:
         ("worker", deployment.workers, traffic.worker_tasks, "workers"),
     ]
     for name, service, count, part in tasks:
-        what = f"{_counted(count, f'{name} task')} on Fargate"
-        yield Line(what, count * HOURS * _task_hour(service), part)
+        on_demand = min(count, service.on_demand_min) if service.spot else count
+        usd = HOURS * _task_hour(service)
+        yield Line(f"{counted(on_demand, f'{name} task')} on Fargate", on_demand * usd, part)
+        spot, discounted = count - on_demand, usd * (1 - prices.SPOT_DISCOUNT)
+        yield Line(f"{counted(spot, f'{name} task')} on Fargate Spot", spot * discounted, part)
 
 
 def _task_hour(service: Service) -> float:
@@ -102,18 +85,27 @@ def _task_hour(service: Service) -> float:
 
 
 def _network(traffic: Traffic) -> Iterator[Line]:
-    network = traffic.deployment.network
-    gb = 2 * traffic.framed_bytes_s * SECONDS / GB
-    """To the stream, and from it to the workers."""
-    if network.egress == "endpoints":
-        hours = INTERFACE_ENDPOINTS * network.zones * HOURS
-        yield Line(
-            "interface endpoints", hours * prices.ENDPOINT.usd + gb * prices.ENDPOINT_DATA.usd, "taking in"
-        )
-        return
-    gateways = network.nat_gateways * HOURS
-    yield Line("NAT gateway", gateways * prices.NAT.usd + gb * prices.NAT_DATA.usd, "taking in")
-    yield Line("public address of the NAT gateway", gateways * prices.PUBLIC_ADDRESS.usd, "taking in")
+    """What goes to the event stream, and comes from it to each agent that reads it."""
+    put_gb = traffic.framed_bytes_s * SECONDS / GB
+    read_gb = READING_AGENTS * put_gb
+    match traffic.deployment.network.egress:
+        case "endpoints":
+            hours = INTERFACE_ENDPOINTS * traffic.deployment.network.zones * HOURS
+            yield Line("interface endpoints", hours * prices.ENDPOINT.usd, "taking in")
+            yield Line("interface endpoints, events", put_gb * prices.ENDPOINT_DATA.usd, "taking in")
+            yield Line("interface endpoints, events read", read_gb * prices.ENDPOINT_DATA.usd, "workers")
+        case "nat":
+            hours = traffic.deployment.network.nat_gateways * HOURS
+            yield Line("NAT gateway", hours * prices.NAT.usd, "taking in")
+            yield Line("public address of the NAT gateway", hours * prices.PUBLIC_ADDRESS.usd, "taking in")
+            yield Line("NAT gateway, events", put_gb * prices.NAT_DATA.usd, "taking in")
+            yield Line("NAT gateway, events read", read_gb * prices.NAT_DATA.usd, "workers")
+        case "public":
+            hour = HOURS * prices.PUBLIC_ADDRESS.usd
+            yield Line("public addresses of trackers", traffic.tracker_tasks * hour, "taking in")
+            yield Line("public addresses of workers", traffic.worker_tasks * hour, "workers")
+    between_gb = traffic.between_zones_bytes_s * SECONDS / GB
+    yield Line("data between zones", between_gb * prices.BETWEEN_ZONES.usd, "core data")
 
 
 def _streams(traffic: Traffic) -> Iterator[Line]:
@@ -121,7 +113,7 @@ def _streams(traffic: Traffic) -> Iterator[Line]:
     events, updates, touches = deployment.event_stream, deployment.update_stream, deployment.touch_stream
     if events.mode == "provisioned":
         units = traffic.frames_s * SECONDS
-        yield Line(f"event stream, {_counted(traffic.shards, 'shard')}", _shard_hours(events), "taking in")
+        yield Line(f"event stream, {counted(traffic.shards, 'shard')}", _shard_hours(events), "taking in")
         yield Line("event stream, PUT payload units", units * prices.PUT_UNIT.usd, "taking in")
     else:
         yield from _on_demand(traffic)
@@ -130,7 +122,9 @@ def _streams(traffic: Traffic) -> Iterator[Line]:
     touched = traffic.requests_s * traffic.assume.touches * SECONDS * prices.PUT_UNIT.usd
     yield Line("touch stream", _shard_hours(touches) + touched, "workers")
     if deployment.persist.enhanced_fan_out:
-        yield Line("enhanced fan-out", traffic.shards * HOURS * prices.FAN_OUT.usd, "storing")
+        hours, gb = traffic.shards * HOURS, traffic.framed_bytes_s * SECONDS / GB
+        fan_out = hours * prices.FAN_OUT.usd + gb * prices.FAN_OUT_DATA.usd
+        yield Line("enhanced fan-out", fan_out, "storing")
     shards = traffic.shards + updates.shards + touches.shards
     yield Line("KMS", shards * KMS_CALLS_PER_SHARD_S * SECONDS * prices.KMS_CALL.usd, "taking in")
 
@@ -141,22 +135,22 @@ def _shard_hours(stream: Stream) -> float:
 
 
 def _on_demand(traffic: Traffic) -> Iterator[Line]:
-    """Two readers, `persist` and the workers. A record counts as a KB at least."""
+    """A record counts as a KB at least. What `persist` reads is storing, what agents do is the workers'."""
     record = math.ceil(traffic.framed_bytes_s / traffic.frames_s / 1_000) * 1_000
     gb_in, gb = (each * SECONDS / GB for each in (traffic.frames_s * record, traffic.framed_bytes_s))
     kept = max(0, traffic.deployment.event_stream.retention_hours - FREE_RETENTION_HOURS) / HOURS
     moved = gb_in * prices.ON_DEMAND_IN.usd + gb * kept * prices.ON_DEMAND_KEPT.usd
     yield Line("event stream, on demand", HOURS * prices.ON_DEMAND_STREAM.usd + moved, "taking in")
-    yield Line("event stream, read twice", 2 * gb * prices.ON_DEMAND_OUT.usd, "storing")
+    yield Line("event stream, read by `persist`", gb * prices.ON_DEMAND_OUT.usd, "storing")
+    yield Line("event stream, read by agents", READING_AGENTS * gb * prices.ON_DEMAND_OUT.usd, "workers")
 
 
 def _functions(traffic: Traffic) -> Iterator[Line]:
     deployment, assume = traffic.deployment, traffic.assume
     persist_s = assume.call_s + _storing_s(traffic)
-    refreshes_s = min(traffic.counted_s, deployment.update_stream.shards / assume.poll_s)
     functions: list[tuple[str, Function, float, float, Part]] = [
         ("persist", deployment.persist, traffic.batches_s, persist_s, "storing"),
-        ("refresh", deployment.refresh, refreshes_s, 2 * assume.call_s, "core data"),
+        ("refresh", deployment.refresh, traffic.refreshes_s, 2 * assume.call_s, "core data"),
     ]
     for name, function, invocations_s, each_s, part in functions:
         gb_seconds = invocations_s * each_s * function.memory_mb / 1_024
@@ -211,6 +205,14 @@ def _state(traffic: Traffic) -> Iterator[Line]:
         yield Line(f"DynamoDB, {what}", writes_s * SECONDS * prices.WRITE_UNIT.usd, "workers")
 
 
+def _matches(traffic: Traffic) -> Iterator[Line]:
+    """Each is an item, and a message on the update stream, which many share."""
+    matches_s = traffic.requests_s * traffic.assume.matched
+    kept_gb = matches_s * traffic.assume.match_bytes * traffic.assume.kept_days * 86_400 / GB
+    kept = kept_gb * (prices.TABLE_STORAGE.usd + prices.TABLE_BACKUP.usd)
+    yield Line("DynamoDB, matches", matches_s * SECONDS * prices.WRITE_UNIT.usd + kept, "workers")
+
+
 def _cache(traffic: Traffic) -> Iterator[Line]:
     cache = traffic.deployment.cache
     price = prices.NODES[cache.node_type].usd
@@ -220,26 +222,8 @@ def _cache(traffic: Traffic) -> Iterator[Line]:
     yield Line(f"{nodes} nodes of {cache.engine.capitalize()}", nodes * HOURS * price, "core data")
 
 
-def _watching(traffic: Traffic) -> Iterator[Line]:
-    monitoring = traffic.deployment.monitoring
-    alarm_metrics = ALARM_METRICS + 2 * (1 + traffic.deployment.cache.replicas)
-    metrics = LOG_METRICS + (INSIGHTS_METRICS if monitoring.container_insights else 0)
-    yield Line("CloudWatch, alarms", alarm_metrics * prices.ALARM_METRIC.usd, "watching")
-    yield Line("CloudWatch, metrics", metrics * prices.METRIC.usd, "watching")
-    yield Line("CloudWatch, dashboard", prices.DASHBOARD.usd, "watching")
-    tasks = traffic.tracker_tasks + traffic.worker_tasks
-    log_bytes_s = 2 * traffic.batches_s * LINES_BYTES_PER_INVOCATION + tasks * TASK_LOG_BYTES_S
-    log_gb = log_bytes_s * SECONDS / GB
-    kept = monitoring.log_days / 30
-    yield Line("CloudWatch, logs", log_gb * (prices.LOG_IN.usd + kept * prices.LOG_KEPT.usd), "watching")
-
-
 def _secrets(traffic: Traffic) -> Iterator[Line]:
     yield Line("Secrets Manager", SECRETS * prices.SECRET.usd, "taking in")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _is_packed(deployment: Deployment) -> bool:

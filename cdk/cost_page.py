@@ -7,10 +7,14 @@ import msgspec
 
 import cdk
 from cdk import prices
-from cdk.cost import HOURS, PARTS, Line, Part, bill, total_usd, usd_of
+from cdk.billed import FREE, NO_CHARGE
+from cdk.cost import bill
+from cdk.lines import HOURS, PARTS, Line, Part, total_usd, usd_of
 from cdk.prices import Price
 from cdk.profiles import ITEMS, PROFILES, Deployment
+from cdk.trade_offs import TRADE_OFFS
 from cdk.traffic import Assumptions, Traffic
+from cdk.watching import custom_metrics
 
 PAGE = Path(cdk.__path__[0]).parent / "docs" / "cost.md"
 RATES = (10, 100, 1_000, 10_000)
@@ -23,9 +27,11 @@ COMPARABLE: tuple[Part, ...] = ("taking in", "storing")
 HEAD = f"""# What it costs
 
 Written by `make cost` from a model in code (`cdk/cost.py`), and kept up to date by a test. US dollars a
-month of {HOURS} hours in {prices.REGION}, at list prices of {prices.AS_OF}, without free tiers and taxes,
-at a rate of requests that never changes, one event each. A model is no bill: nobody has paid one of these
-yet, and what is beyond the fixed lines hangs on what is assumed at the end of this page.
+month of {HOURS} hours in {prices.REGION}, at list prices as known on {prices.AS_OF}, without free tiers and
+taxes, at a rate of requests that never changes, one event each. A model is no bill: nobody has paid one of
+these yet, and what is beyond the fixed lines hangs on what is assumed at the end of this page. Where each
+price was read is there, too. Another test holds the model against the templates: every type of resource in
+them has a line here, or a reason why not.
 """
 READING = """
 A rate in brackets is more than the profile's largest number of tasks or its shards take. What dominates is
@@ -40,34 +46,44 @@ stream, `persist` and the events table, each event stored and counted once, kept
 What comes besides has no counterpart there: live core data, and agents that count, match and guard.
 """
 WHY = """
-At a thousand requests a second it is below, at ten and at a hundred it is above: a load balancer over two
-zones ($24), a NAT gateway ($37), two tasks of the smallest size ($14), a shard for each of three streams ($11
-each) and two nodes of Redis ($23) are there before the first request. `network.egress=endpoints` is dearer
-still while little is sent. An instance of one's own in place of the gateway would save $30, and be one more
-machine to look after, which takes every tracker with it when it stops.
-
+At a thousand requests a second it is below, at a hundred and at ten it is above. Before the first request
+there are a load balancer over two zones with its addresses (${balancer}), two tasks of the smallest size
+with theirs (${trackers}) and a shard (${shard}). At ten a second, write units are ${writes} more: a pack then
+holds one or two events, and is paid for like a full one. Taking in alone, up to the stream, costs
+${taking_in} there.
+"""
+READ_ON = """
 - **Write units dominate** wherever each event is an item: that is why profiles pack. Longer batches
   (`persist.source.batchingWindowMs`) and fewer shards make larger packs.
-- **The workers' state** is paid for by commits: of `tally` an entry for each program in each commit, of
-  `matcher` one for each click and conversion. `workers.commitIntervalMs` is what a kill makes agents do
+- **The workers' state** is paid for by commits. `workers.commitIntervalMs` is what a kill makes agents do
   again; the longer it is, the less `tally` costs.
 - **Answers out to the internet** cost more than the tasks that give them: pixels and `POST /events` answer
   with less for each event than `GET /event`.
+- **What the product says of itself** is {metrics} custom metrics, of all tasks together, and lines of the
+  log. With the alarms, which look at what AWS measures, too, that is ${watching} even where little is sent.
 - **AWS WAF** asks for $0.60 a million requests: at 10,000 a second that would be $15,774, more than all else
   together. No profile has it; a task's own rate limit (`tracker.ratePerAddressPerS`) is free.
 - **On demand** (`eventStream.mode=onDemand`) costs several times what shards cost under a steady rate, since
   records count as a kilobyte at least. It is worth that where nobody knows the rate.
 - Each request on a connection of its own, instead of ten, makes the load balancer dearer: at 1,000 a second
   by {connections}.
+- **Secrets** cost $0.40 each, and would cost nothing as parameters of Systems Manager: but CloudFormation can
+  neither make an encrypted parameter nor make up its value.
+- **A second node of Redis** is for failover. Without it every task would read DynamoDB, and no change would
+  arrive at once, until AWS has replaced the first.
+"""
+NO_LINE = """
+Nor have types that are free by nature, as routes and roles are; the two images and the bundles that a
+deployment uploads, some hundred megabytes, at cents a month; a domain; and what AWS charges for support.
 """
 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [HEAD, *_totals(), READING, COMPARISON, *_comparison(), WHY.format(connections=_connections())]
+    parts = [HEAD, *_totals(), READING, COMPARISON, *_comparison(), _why(), *_trade_offs(), _read_on()]
     for name, rate in (("small", 10), ("small", 100), ("standard", 1_000), ("large", 10_000)):
         parts += _lines(name, rate)
-    return "\n".join([*parts, *_assumptions(), *_prices()]) + "\n"
+    return "\n".join([*parts, *_assumptions(), *_prices(), *_without_line()])
 
 
 def itemised(deployment: Deployment) -> Deployment:
@@ -104,6 +120,42 @@ def _comparison() -> Iterator[str]:
         comparable = f"**{usd_of(lines, *COMPARABLE):,.0f}**"
         yield _row(
             f"{rate:,}/s", f"{published:,}", COMPARED[rate], comparable, *parts, f"{total_usd(lines):,.0f}"
+        )
+
+
+def _why() -> str:
+    lines = bill(Traffic(deployment=PROFILES["small"], requests_s=10))
+    return WHY.format(
+        balancer=_sum(lines, "load balancer"),
+        trackers=_sum(lines, "tracker"),
+        shard=_sum(lines, "event stream, 1 shard"),
+        writes=_sum(lines, "writes of events"),
+        taking_in=f"{usd_of(lines, 'taking in'):,.0f}",
+    )
+
+
+def _read_on() -> str:
+    small = Traffic(deployment=PROFILES["small"], requests_s=10)
+    watching = f"{usd_of(bill(small), 'watching'):,.0f}"
+    return READ_ON.format(metrics=custom_metrics(small), watching=watching, connections=_connections())
+
+
+def _sum(lines: list[Line], what: str) -> str:
+    return f"{sum(line.usd for line in lines if what in line.what):,.0f}"
+
+
+def _trade_offs() -> Iterator[str]:
+    yield "\n## What settings are worth\n"
+    yield _row("at", "settings", "taking in and storing", "everything", "what it means")
+    yield _rule(5)
+    for each in TRADE_OFFS:
+        lines = bill(each.traffic)
+        yield _row(
+            f"`{each.profile}`, {each.requests_s:,}/s",
+            " ".join(f"`{key}={value}`" for key, value in each.settings.items()),
+            f"{usd_of(lines, *COMPARABLE):,.0f}",
+            f"{total_usd(lines):,.0f}",
+            each.meaning,
         )
 
 
@@ -147,14 +199,27 @@ def _assumptions() -> Iterator[str]:
 
 def _prices() -> Iterator[str]:
     yield "\n## Prices\n"
-    yield _row("USD", "for a", "by")
-    yield _rule(3)
+    yield "Where none is named, the figure is from memory of AWS's page, and was not read again.\n"
+    yield _row("USD", "for a", "by", "read in")
+    yield _rule(4)
     own = [value for value in vars(prices).values() if isinstance(value, Price)]
     nodes = [
         msgspec.structs.replace(price, unit=f"{price.unit}, {name}") for name, price in prices.NODES.items()
     ]
     for price in (*own, *nodes):
-        yield _row(f"{price.usd:.10f}".rstrip("0"), price.unit, price.page)
+        yield _row(f"{price.usd:.10f}".rstrip("0").rstrip("."), price.unit, price.page, price.read)
+    spot, valkey = (f"{discount:.0%}" for discount in (prices.SPOT_DISCOUNT, prices.VALKEY_DISCOUNT))
+    yield f"\nA Spot task costs {spot} less, which moves with supply; a node of Valkey {valkey} less.\n"
+
+
+def _without_line() -> Iterator[str]:
+    yield "## What has no line\n"
+    yield _row("type of resource", "why")
+    yield _rule(2)
+    for kind, reason in FREE.items():
+        if reason != NO_CHARGE:
+            yield _row(f"`{kind}`", reason)
+    yield NO_LINE
 
 
 def _row(*cells: str) -> str:

@@ -27,15 +27,25 @@ class Assumptions(Struct, frozen=True, kw_only=True):
     pack_base_bytes: Annotated[float, Meta(description="bytes that a pack has besides its events")] = 400
     call_s: Annotated[float, Meta(description="seconds that a call of DynamoDB takes a function")] = 0.01
     touches: Annotated[float, Meta(description="share of events that are clicks or conversions")] = 0.1
+    matched: Annotated[float, Meta(description="share of events that are conversions with their click")] = (
+        0.01
+    )
+    match_bytes: Annotated[float, Meta(description="bytes of a match, overhead included")] = 500
     tally_entries: Annotated[float, Meta(description="state entries of a program in a commit of `tally`")] = 2
     item_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an item of an event")] = 60e-6
     packed_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an event, packed")] = 15e-6
     poll_s: Annotated[float, Meta(description="seconds between Lambda's reads of a shard")] = 1
+    message_bytes: Annotated[float, Meta(description="bytes of a program's totals in Redis's messages")] = 300
 
 
 FRAME_MOST_BYTES = 24_000
 SHARD_BYTES_S = 1_000_000
 SHARD_RECORDS_S = 1_000
+SHARD_READ_BYTES_S = 2_000_000
+"""For all that read a shard together, but by enhanced fan-out."""
+READING_AGENTS = 3
+"""Of the event stream: `tally`, `guard`, and what makes touches for `matcher`. One agent reads each of the
+other streams."""
 INVOCATION_BYTES = 6_000_000
 RECORD_IN_JSON_BYTES = 600
 """What a record takes in an invocation besides its data, which is in base64."""
@@ -111,6 +121,25 @@ class Traffic(Struct, frozen=True, kw_only=True):
         return self.batches_s * self.programs_per_batch
 
     @property
+    def refreshes_s(self) -> float:
+        """Invocations of `refresh`, at most: one for each read of a shard that finds something."""
+        return min(self.counted_s, self.deployment.update_stream.shards / self.assume.poll_s)
+
+    @property
+    def between_zones_bytes_s(self) -> float:
+        """Messages of Redis to every task, of which those in its own zone are no such thing."""
+        zones = self.deployment.network.zones
+        return self.counted_s * self.assume.message_bytes * self.tracker_tasks * (1 - 1 / zones)
+
+    @property
+    def public_addresses(self) -> int:
+        """The load balancer's, and those of a NAT gateway or of tasks."""
+        network = self.deployment.network
+        tasks = self.tracker_tasks + self.worker_tasks
+        others = {"endpoints": 0, "nat": network.nat_gateways, "public": tasks}
+        return network.zones + others[network.egress]
+
+    @property
     def pack_bytes(self) -> float:
         events = self.events_per_batch / self.programs_per_batch
         return self.assume.pack_base_bytes + events * self.assume.framed_bytes
@@ -127,8 +156,10 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
     @property
     def _needed_shards(self) -> int:
-        in_bytes = self.requests_s * self.assume.framed_bytes / SHARD_BYTES_S
-        return math.ceil(max(in_bytes, self.frames_s / SHARD_RECORDS_S))
+        """By what is put, and by what is read: by the agents, and by `persist` where it reads as they do."""
+        readers = READING_AGENTS + (0 if self.deployment.persist.enhanced_fan_out else 1)
+        each_byte = max(1 / SHARD_BYTES_S, readers / SHARD_READ_BYTES_S)
+        return math.ceil(max(self.framed_bytes_s * each_byte, self.frames_s / SHARD_RECORDS_S))
 
     @property
     def _shards_for_frames(self) -> int:

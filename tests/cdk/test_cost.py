@@ -2,10 +2,12 @@ import msgspec
 import pytest
 
 from cdk import prices
-from cdk.cost import PARTS, Line, bill, total_usd, usd_of
-from cdk.cost_page import CLICKSTREAM, PAGE, RATES, itemised, page
+from cdk.cost import bill
+from cdk.cost_page import CLICKSTREAM, COMPARABLE, PAGE, RATES, itemised, page
+from cdk.lines import PARTS, Line, total_usd, usd_of
 from cdk.profiles import LARGE, PROFILES, SMALL, STANDARD, Deployment, deployment
-from cdk.traffic import Assumptions, Traffic, distinct
+from cdk.trade_offs import LATER, SPOT_TRACKERS
+from cdk.traffic import READING_AGENTS, Assumptions, Traffic, distinct
 
 
 def lines(profile: Deployment, rate: float, **assumed: float) -> list[Line]:
@@ -25,10 +27,25 @@ def test_the_page_is_what_the_model_says() -> None:
     assert PAGE.read_text() == page(), "run `make cost`"
 
 
-def test_a_thousand_a_second_are_taken_in_and_stored_for_less_than_clickstreams_ingestion() -> None:
-    found = lines(STANDARD, 1_000)
+def comparable(profile: Deployment, rate: float) -> float:
+    return usd_of(lines(profile, rate), *COMPARABLE)
 
-    assert usd_of(found, "taking in", "storing") < CLICKSTREAM[1_000]
+
+def test_a_thousand_a_second_are_taken_in_and_stored_for_less_than_clickstreams_ingestion() -> None:
+    assert comparable(STANDARD, 1_000) < CLICKSTREAM[1_000]
+
+
+def test_a_hundred_a_second_are_taken_in_and_stored_for_less_than_150_dollars() -> None:
+    assert comparable(SMALL, 100) < 150
+
+
+def test_ten_a_second_are_taken_in_for_less_than_clickstreams_ingestion_and_stored_with_longer_batches() -> (
+    None
+):
+    patient = deployment({**LATER, **SPOT_TRACKERS})
+
+    assert usd_of(lines(SMALL, 10), "taking in") < CLICKSTREAM[10]
+    assert comparable(patient, 10) < CLICKSTREAM[10] < comparable(SMALL, 10)
 
 
 def test_the_parts_add_up() -> None:
@@ -88,16 +105,50 @@ def test_shards_are_cheaper_than_on_demand_under_a_steady_rate() -> None:
     assert line(lines(on_demand, 1_000), "event stream") > 3 * line(lines(STANDARD, 1_000), "event stream")
 
 
-def test_nat_is_cheaper_than_endpoints_while_little_is_sent() -> None:
-    nat = deployment({"profile": "standard", "network.egress": "nat"})
+def test_while_tasks_are_few_public_addresses_are_cheaper_than_nat_and_that_than_endpoints() -> None:
+    public, nat, endpoints = (
+        usd(deployment({"network.egress": egress}), 10) for egress in ("public", "nat", "endpoints")
+    )
 
-    assert line(lines(nat, 10), "NAT") < line(lines(STANDARD, 10), "endpoints")
+    assert public < nat - 20 < endpoints - 20
+
+
+def test_each_public_task_has_an_address_to_pay() -> None:
+    hour = 730 * prices.PUBLIC_ADDRESS.usd
+    found = lines(SMALL, 10)
+
+    assert line(found, "addresses of trackers") == pytest.approx(2 * hour)
+    assert line(found, "addresses of workers") == pytest.approx(hour)
+
+
+def test_a_spot_task_is_cheaper_and_those_that_stay_on_demand_are_not() -> None:
+    on_demand = deployment({"profile": "standard", "workers.spot": "false"})
+    spot, full = (line(lines(each, 1_000), "worker task") for each in (STANDARD, on_demand))
+
+    assert spot == pytest.approx(full * (1 - prices.SPOT_DISCOUNT / 2))
+
+
+def test_the_workers_pay_for_what_they_read() -> None:
+    nat = lines(deployment({"profile": "standard", "network.egress": "nat"}), 1_000)
+
+    assert line(nat, "events read") == pytest.approx(READING_AGENTS * line(nat, "NAT gateway, events") / 4)
+
+
+def test_a_shard_that_all_read_together_takes_half_a_megabyte_a_second() -> None:
+    fan_out = deployment({"profile": "large", "persist.enhancedFanOut": "true", "eventStream.shards": "1"})
+    shared = deployment({"profile": "large", "eventStream.shards": "1"})
+    crowded, alone = (
+        Traffic(deployment=each, requests_s=1_000, assume=Assumptions(framed_bytes=550)).fits
+        for each in (shared, fan_out)
+    )
+
+    assert (crowded, alone) == (False, True)
 
 
 def test_every_node_that_a_profile_takes_has_a_price() -> None:
     assert {profile.cache.node_type for profile in PROFILES.values()} <= prices.NODES.keys()
-    valkey = deployment({"cache.engine": "valkey"})
-    assert line(lines(valkey, 10), "Valkey") == pytest.approx(0.8 * line(lines(SMALL, 10), "Redis"))
+    redis = deployment({"cache.engine": "redis"})
+    assert line(lines(SMALL, 10), "Valkey") == pytest.approx(0.8 * line(lines(redis, 10), "Redis"))
 
 
 def test_a_rate_that_a_profile_cannot_take_is_told() -> None:

@@ -1,0 +1,65 @@
+"""Which lines of the bill each type of resource is in, or why it is in none: a new type needs an entry."""
+
+NO_CHARGE = "No charge."
+
+BILLED: dict[str, tuple[str, ...]] = {
+    "AWS::CloudWatch::Alarm": ("CloudWatch, alarms",),
+    "AWS::CloudWatch::Dashboard": ("CloudWatch, dashboard",),
+    "AWS::DynamoDB::Table": (
+        "DynamoDB, writes of events and totals",
+        "DynamoDB, matches",
+        "DynamoDB, leases",
+    ),
+    "AWS::EC2::EIP": ("public address of the NAT gateway",),
+    "AWS::EC2::NatGateway": ("NAT gateway",),
+    "AWS::ECS::Service": ("tracker task", "worker task"),
+    "AWS::ElastiCache::ReplicationGroup": ("nodes of",),
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": (
+        "load balancer, hours",
+        "load balancer, capacity units",
+        "public addresses of the load balancer",
+        "answers, out to the internet",
+    ),
+    "AWS::Kinesis::Stream": ("event stream", "update stream", "touch stream", "KMS"),
+    "AWS::Kinesis::StreamConsumer": ("enhanced fan-out",),
+    "AWS::Lambda::Function": ("Lambda `persist`", "Lambda `refresh`"),
+    "AWS::Logs::LogGroup": ("CloudWatch, logs",),
+    "AWS::Logs::MetricFilter": ("CloudWatch, metrics",),
+    "AWS::SecretsManager::Secret": ("Secrets Manager",),
+    "AWS::WAFv2::WebACL": ("WAF",),
+}
+"""By what its lines have in them."""
+
+FREE: dict[str, str] = {
+    "AWS::ApplicationAutoScaling::ScalableTarget": "The tasks that it asks for are paid for, and its alarms.",
+    "AWS::ApplicationAutoScaling::ScalingPolicy": "Its alarms are paid for, with the others.",
+    "AWS::Budgets::Budget": "The first two of an account cost nothing.",
+    "AWS::EC2::EgressOnlyInternetGateway": "No charge by the hour, nor for what goes to AWS in the region.",
+    "AWS::EC2::FlowLog": "What it writes is paid for as logs.",
+    "AWS::EC2::InternetGateway": "No charge by the hour; what goes out to the internet is paid for.",
+    "AWS::EC2::Route": NO_CHARGE,
+    "AWS::EC2::RouteTable": NO_CHARGE,
+    "AWS::EC2::SecurityGroup": NO_CHARGE,
+    "AWS::EC2::Subnet": NO_CHARGE,
+    "AWS::EC2::SubnetRouteTableAssociation": NO_CHARGE,
+    "AWS::EC2::VPC": NO_CHARGE,
+    "AWS::EC2::VPCCidrBlock": "IPv6 addresses cost nothing.",
+    "AWS::EC2::VPCEndpoint": "Gateway endpoints cost nothing; interface endpoints have lines of their own.",
+    "AWS::EC2::VPCGatewayAttachment": NO_CHARGE,
+    "AWS::ECS::Cluster": "Its tasks are paid for, and the metrics of Container Insights.",
+    "AWS::ECS::ClusterCapacityProviderAssociations": NO_CHARGE,
+    "AWS::ECS::TaskDefinition": "No charge; 20 GB of disk come with a task.",
+    "AWS::ElastiCache::SubnetGroup": NO_CHARGE,
+    "AWS::ElasticLoadBalancingV2::Listener": NO_CHARGE,
+    "AWS::ElasticLoadBalancingV2::ListenerRule": "The first ten that a request is held against are free.",
+    "AWS::ElasticLoadBalancingV2::TargetGroup": NO_CHARGE,
+    "AWS::IAM::Policy": NO_CHARGE,
+    "AWS::IAM::Role": NO_CHARGE,
+    "AWS::Lambda::EventSourceMapping": "Its invocations are paid for, its reads are not.",
+    "AWS::S3::Bucket": "What failed is little, and its request metrics are there only while something fails.",
+    "AWS::S3::BucketPolicy": NO_CHARGE,
+    "AWS::SNS::Subscription": "The first thousand mails of a month cost nothing.",
+    "AWS::SNS::Topic": "An alarm is a message, of which the first million of a month cost nothing.",
+    "AWS::SNS::TopicPolicy": NO_CHARGE,
+    "AWS::WAFv2::WebACLAssociation": "The list is paid for, and each request.",
+}
