@@ -16,9 +16,11 @@ from cdk.traffic import CALLS_AT_ONCE, READING_AGENTS, STATEMENTS_PER_CALL, Traf
 from cdk.watching import watching
 from workers.settings import WorkerSettings
 
-DEFAULT_FAILOVER_MS = next(
-    spec.default for spec in msgspec.structs.fields(WorkerSettings) if spec.name == "failover_ms"
-)
+DEFAULTS = {spec.name: spec.default for spec in msgspec.structs.fields(WorkerSettings)}
+DEFAULT_FAILOVER_MS: int = DEFAULTS["failover_ms"]
+DEFAULT_LOOK_INTERVAL_MS: int = DEFAULTS["look_interval_ms"]
+UNITS_OF_A_LOOK = 0.5
+"""An eventually consistent read of an item."""
 FREE_RETENTION_HOURS = 24
 SECRETS = 3
 INTERFACE_ENDPOINTS = 5
@@ -40,6 +42,7 @@ def bill(traffic: Traffic) -> list[Line]:
         _functions,
         _tables,
         _state,
+        _looks,
         _matches,
         _cache,
         watching,
@@ -203,6 +206,13 @@ def _state(traffic: Traffic) -> Iterator[Line]:
         ("state of `matcher`", 2 * touches_s),
     ):
         yield Line(f"DynamoDB, {what}", writes_s * SECONDS * prices.WRITE_UNIT.usd, "workers")
+
+
+def _looks(traffic: Traffic) -> Iterator[Line]:
+    """Each worker looks at the leases that it does not hold (docs/decisions/0037-looks-at-leases.md)."""
+    looked_at = traffic.leases * (traffic.worker_tasks - 1)
+    reads_s = looked_at * UNITS_OF_A_LOOK * 1_000 / DEFAULT_LOOK_INTERVAL_MS
+    yield Line("DynamoDB, looks at leases", reads_s * SECONDS * prices.READ_UNIT.usd, "workers")
 
 
 def _matches(traffic: Traffic) -> Iterator[Line]:

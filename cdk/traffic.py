@@ -77,6 +77,12 @@ class Traffic(Struct, frozen=True, kw_only=True):
         return stream.shards if stream.mode == "provisioned" else max(4, self._needed_shards)
 
     @property
+    def leases(self) -> int:
+        """One for each shard and each agent that reads it."""
+        others = self.deployment.update_stream.shards + self.deployment.touch_stream.shards
+        return READING_AGENTS * self.shards + others
+
+    @property
     def fits(self) -> bool:
         """Whether the profile's largest number of tasks, and its shards, take the rate."""
         enough = self.tracker_tasks <= self.deployment.tracker.tasks_max
