@@ -31,7 +31,7 @@ from schemas.frames import decode_frame
 from schemas.logs import about, use_format
 from schemas.programs import Totals
 from schemas.settings import load
-from schemas.updates import ProgramTotals
+from schemas.updates import FunctionReported, ProgramTotals
 
 log = logging.getLogger(__name__)
 _starting = Lock()
@@ -60,8 +60,8 @@ class Persist:
        another record's and counts nothing. So what a record counts is a function of the table.
     4. Count: add to each lane the counts of records past its fence, and move the fence to the last of
        them, in one conditional write. Whoever delivers a record again finds it behind the fence.
-    5. Relay the totals of every program in the batch. They are absolute, so repetition is harmless,
-       and a retry after a kill between 4 and 5 still relays.
+    5. Relay the totals of every program in the batch, and how far behind this is. Both are absolute, so
+       repetition is harmless, and a retry after a kill between 4 and 5 still relays.
     6. Only then report success. A record that could not be stored, and all behind it, are neither
        counted nor reported; if counting or relaying fails, the whole batch is retried.
 
@@ -98,7 +98,8 @@ class Persist:
         applied = [each for each in arrivals if first is None or each.record.position < first.position]
         try:
             totals = self._ledger.count(applied, outcome.stored)
-            self._relay.put([ProgramTotals(program_id=each, totals=of) for each, of in totals.items()])
+            lag = [FunctionReported(lag=self.reports.lag(records))] if records else []
+            self._relay.put([*(ProgramTotals(program_id=id, totals=of) for id, of in totals.items()), *lag])
         except DEPENDENCY_ERRORS as error:
             log.warning("stored but not counted and relayed: %s", error)
             return records[0]

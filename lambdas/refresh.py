@@ -33,8 +33,11 @@ from schemas.errors import UpdateError
 from schemas.logs import use_format
 from schemas.redis import (
     PROGRAM_KEYS,
+    PUBLISH_HEALTH,
     PUBLISH_IF_NEWER,
     Change,
+    HealthChange,
+    lag_change,
     program_change,
     purge_change,
     tombstone_change,
@@ -46,6 +49,7 @@ from schemas.updates import (
     CachePurged,
     ConversionMatched,
     CoreDataUpdate,
+    FunctionReported,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
@@ -69,6 +73,9 @@ class Cache(Protocol):
     def publish(self, change: Change) -> None:
         """Sets the record and tells subscribers, unless the record is as new or newer."""
 
+    def tell(self, change: HealthChange) -> None:
+        """Keeps what is said of health and tells subscribers."""
+
     def forget_programs(self) -> None:
         """Removes every program record."""
 
@@ -79,9 +86,13 @@ class RedisCache:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._publish_if_newer = redis.register_script(PUBLISH_IF_NEWER)
+        self._publish_health = redis.register_script(PUBLISH_HEALTH)
 
     def publish(self, change: Change) -> None:
         self._publish_if_newer(keys=change.keys, args=change.args)
+
+    def tell(self, change: HealthChange) -> None:
+        self._publish_health(keys=change.keys, args=change.args)
 
     def forget_programs(self) -> None:
         cursor = None
@@ -100,7 +111,8 @@ class Refresh:
        unless it is known (lambdas/programs.py).
     4. What DynamoDB now holds, be it newer, goes to Redis and its subscribers, unless Redis holds this
        version or a newer one. So a retry after a kill between 3 and 4 still publishes.
-    5. The first record that a dependency does not take ends the batch and is the answer.
+    5. The first record that a dependency does not take ends the batch and is the answer. Where all are
+       applied, Redis is told how far behind this is.
     """
 
     def __init__(
@@ -120,6 +132,12 @@ class Refresh:
 
     def apply(self, records: Sequence[Record]) -> Record | None:
         """Returns the first record that is not applied, None when all are. Idempotent."""
+        first = self._applied(records)
+        if first is None and records:
+            self._tell_lag(records)
+        return first
+
+    def _applied(self, records: Sequence[Record]) -> Record | None:
         decoded = [(record, _decode(record)) for record in records]
         newest = newest_totals(update for _, update in decoded)
         for record, update in decoded:
@@ -141,12 +159,20 @@ class Refresh:
             case CachePurged(version=version):
                 self._cache.forget_programs()
                 self._cache.publish(purge_change(self._channel, version))
+            case FunctionReported(lag=lag):
+                self._cache.tell(lag_change(self._channel, lag))
             case ConversionMatched():
                 """No core data: it is for others that read the stream."""
             case UpdateError():
                 self._failed.set_aside(Poison(record, update, record.data))
             case _:
                 assert_never(update)
+
+    def _tell_lag(self, records: Sequence[Record]) -> None:
+        try:
+            self._cache.tell(lag_change(self._channel, self.reports.lag(records)))
+        except RedisError as error:
+            log.warning("nobody is told how far behind this is: %s", error)
 
     def _hold(self, update: CoreDataUpdate) -> None:
         held = self._programs.apply(update)

@@ -2,12 +2,13 @@
 
 Each is one JSON object. Redis itself puts the channel's `sequence` number in front while it
 publishes (see schemas/redis.py), so a subscriber that sees a gap knows that it missed something.
-Only what tasks say of themselves has none: the next one says all of it again.
+Only what is said of health has none: the next one says all of it again.
 """
 
 import msgspec
 
 from schemas.errors import UNREADABLE
+from schemas.health import Failures, Lag
 from schemas.minutes import Minute
 from schemas.programs import Count, Program, ProgramId, Totals, Version
 
@@ -68,7 +69,36 @@ class TaskReported(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     sequence: int = 0
 
 
-Invalidation = ProgramInvalidated | CacheInvalidated | TotalsPublished | MinutePublished | TaskReported
+class ReaderReported(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="reader"
+):
+    """How far behind an agent or a function is on a shard. Published on the channel of health."""
+
+    lag: Lag
+    sequence: int = 0
+
+
+class FailuresCounted(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, tag="failures"
+):
+    """How many failures are kept. Published on the channel of health, now and then."""
+
+    failures: Failures
+    sequence: int = 0
+
+
+HealthReported = ReaderReported | FailuresCounted
+"""What the channel of health tells."""
+
+Invalidation = (
+    ProgramInvalidated
+    | CacheInvalidated
+    | TotalsPublished
+    | MinutePublished
+    | TaskReported
+    | ReaderReported
+    | FailuresCounted
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Invalidation] = msgspec.json.Decoder(Invalidation)

@@ -165,6 +165,7 @@ WORKER_LAG = _gauge(
     "shard",
     dimensions=("reader",),
 )
+WORKER_FAILURES = _gauge("worker_failures", "Failures that are kept, to be looked at and replayed")
 
 FUNCTION_RECORDS = _counter(
     "function_records_total",
@@ -200,7 +201,7 @@ TRACKER = (
     REQUESTS,
 )
 """Every metric of a tracker task."""
-WORKERS = (WORKER_RECORDS, WORKER_LAG)
-"""Every metric of a worker, and of a process that hosts a function."""
+WORKERS = (WORKER_RECORDS, WORKER_LAG, WORKER_FAILURES)
+"""Every metric of a worker; but the last also of a process that hosts a function."""
 FUNCTIONS = (FUNCTION_RECORDS, FUNCTION_EVENTS, FUNCTION_LAG)
 """Every metric of a function's batch."""

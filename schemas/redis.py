@@ -4,12 +4,15 @@
     totals:{id}           hash  version, value   Totals as JSON; version is `Totals.stored`
     purged                hash  version, value   the last purge
     minute:{start ms}     hash  "{id}/{part}"    a Minute as JSON: what one part has counted
+    health:{start ms}     hash   "reader/{reader}/{stream}/{shard}", "failures"
+                                                 what was last said within HEALTH_WINDOW_MS, as it was told
     sequence:{channel}    integer                the number of the last message on the channel
 
     REDIS_CHANNEL             program and purge invalidations
     REDIS_CHANNEL:totals      totals
     REDIS_CHANNEL:minutes     minutes
     REDIS_CHANNEL:tasks       how each tracker task is; never stored
+    REDIS_CHANNEL:health      how far behind readers of streams are, and how much failed
 
 Redis is a cache: all of it may vanish and is rebuilt from DynamoDB. And it may come back older than
 it was, when a replica that lags takes over. So a record expires: RECORD_TTL_S after such an event
@@ -22,12 +25,17 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from schemas.errors import UNREADABLE
+from schemas.health import Failures, Lag
 from schemas.invalidations import (
     CacheInvalidated,
+    FailuresCounted,
+    HealthReported,
     Invalidation,
     MinutePublished,
     ProgramInvalidated,
+    ReaderReported,
     TotalsPublished,
+    decode_invalidation,
     encode_invalidation,
 )
 from schemas.minutes import Minute
@@ -36,10 +44,14 @@ from schemas.programs import Program, Totals
 PROGRAM_KEYS = "program:*"
 """Matches every program key and no other."""
 RECORD_FIELDS = ("version", "value")
+FAILURES_FIELD = "failures"
 
 RECORD_TTL_S = 3_600
 MINUTE_TTL_S = 3_600
 """How long a minute is kept after it last changed."""
+HEALTH_WINDOW_MS = 600_000
+HEALTH_TTL_S = 1_800
+"""How long a window is kept after something was last said in it. The last two tell what is known."""
 
 PUBLISH_IF_NEWER = f"""
 local held = redis.call('HGET', KEYS[1], 'version')
@@ -78,6 +90,17 @@ KEYS: minute, sequence. ARGV: field, number of events, value, channel, message (
 Returns 1 when the part was replaced and the message published, 0 when it held as many or more.
 """
 
+PUBLISH_HEALTH = f"""
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('EXPIRE', KEYS[1], {HEALTH_TTL_S})
+redis.call('PUBLISH', ARGV[3], ARGV[2])
+return 1
+"""
+"""Set what is last said of health, publish.
+
+KEYS: health. ARGV: field, message, channel.
+"""
+
 _encode = msgspec.json.encode
 _programs = msgspec.json.Decoder(Program)
 _totals = msgspec.json.Decoder(Totals)
@@ -98,6 +121,13 @@ class MinuteChange(NamedTuple):
 
     keys: tuple[str, str]
     args: tuple[str, int, bytes, str, bytes]
+
+
+class HealthChange(NamedTuple):
+    """The keys and arguments of one PUBLISH_HEALTH call."""
+
+    keys: tuple[str]
+    args: tuple[str, bytes, str]
 
 
 class Record(NamedTuple):
@@ -134,6 +164,20 @@ def tasks_channel(channel: str) -> str:
     return f"{channel}:tasks"
 
 
+def health_key(at_ms: int) -> str:
+    return f"health:{at_ms - at_ms % HEALTH_WINDOW_MS}"
+
+
+def health_keys(now_ms: int) -> tuple[str, str]:
+    """Where what is known now was said, the older first."""
+    return health_key(now_ms - HEALTH_WINDOW_MS), health_key(now_ms)
+
+
+def health_channel(channel: str) -> str:
+    """The channel of health, beside the channel of invalidations."""
+    return f"{channel}:health"
+
+
 def sequence_key(channel: str) -> str:
     return f"sequence:{channel}"
 
@@ -166,6 +210,17 @@ def minute_change(channel: str, program_id: str, start_ms: int, part: str, minut
         (minute_key(start_ms), sequence_key(minutes)),
         (f"{program_id}/{part}", minute.events, _encode(minute), minutes, encode_invalidation(message)),
     )
+
+
+def lag_change(channel: str, lag: Lag) -> HealthChange:
+    """Tells how far behind a reader is, on the channel of health of `channel`."""
+    field = f"reader/{lag.reader}/{lag.stream}/{lag.shard_id}"
+    return _health_change(channel, field, lag.at_ms, ReaderReported(lag=lag))
+
+
+def failures_change(channel: str, failures: Failures) -> HealthChange:
+    """Tells how many failures are kept, on the channel of health of `channel`."""
+    return _health_change(channel, FAILURES_FIELD, failures.at_ms, FailuresCounted(failures=failures))
 
 
 def purge_change(channel: str, version: int) -> Change:
@@ -201,6 +256,17 @@ def read_minute(field: bytes, value: bytes) -> tuple[str, str, Minute]:
     return program_id, part, _decoded(_minutes, value)
 
 
+def read_health(value: bytes | str) -> HealthReported:
+    """What a field of `health:{start ms}` says.
+
+    Raises msgspec.MsgspecError for a value this version did not write.
+    """
+    told = decode_invalidation(value)
+    if not isinstance(told, HealthReported):
+        raise msgspec.ValidationError(f"{type(told).__name__} is nothing about health")
+    return told
+
+
 def _decoded(decoder: msgspec.json.Decoder[Value], value: bytes | str) -> Value:
     try:
         return decoder.decode(value)
@@ -211,3 +277,7 @@ def _decoded(decoder: msgspec.json.Decoder[Value], value: bytes | str) -> Value:
 def _change(key: str, channel: str, version: int, value: bytes, message: Invalidation) -> Change:
     body = encode_invalidation(message)
     return Change((key, sequence_key(channel)), (version, value, channel, body))
+
+
+def _health_change(channel: str, field: str, at_ms: int, message: HealthReported) -> HealthChange:
+    return HealthChange((health_key(at_ms),), (field, encode_invalidation(message), health_channel(channel)))

@@ -12,6 +12,7 @@ import msgspec
 
 from schemas.errors import UNREADABLE, UpdateError
 from schemas.facts import Visitor
+from schemas.health import Lag
 from schemas.programs import Count, Program, ProgramId, Totals, Version
 
 MatchedBy = Literal["click_id", "visitor"]
@@ -106,10 +107,20 @@ class ConversionMatched(
         return self.program_id
 
 
+class FunctionReported(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag="function_reported"):
+    """How far behind a function is that does not reach Redis itself. The next one says all of it again."""
+
+    lag: Lag
+
+    @property
+    def key(self) -> str:
+        return f"{self.lag.reader}/{self.lag.shard_id}"
+
+
 CoreDataUpdate = ProgramChanged | ProgramDeleted | BudgetReached | VisitorFlagged
 """What changes the item of a program."""
 
-Update = CoreDataUpdate | ProgramTotals | CachePurged | ConversionMatched
+Update = CoreDataUpdate | ProgramTotals | CachePurged | ConversionMatched | FunctionReported
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Update] = msgspec.json.Decoder(Update)

@@ -6,6 +6,7 @@ wait while it does.
 
 import msgspec
 
+from schemas.health import Lag
 from schemas.minutes import Minute
 from schemas.programs import Totals
 
@@ -50,6 +51,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     seen_ms: int
 
 
+class ReaderRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How far behind a reader of a shard is, as of `at_ms`: see schemas.health.Lag."""
+
+    reader: str
+    stream: str
+    shard_id: str
+    lag_ms: int
+    at_ms: int
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How much to make of the rest, and of which task it is.
 
@@ -78,3 +89,7 @@ def minute_row(program_id: str, start_ms: int, minute: Minute) -> MinuteRow:
         minute.invalid,
         minute.visitors,
     )
+
+
+def reader_row(lag: Lag) -> ReaderRow:
+    return ReaderRow(lag.reader, lag.stream, lag.shard_id, lag.lag_ms, lag.at_ms)

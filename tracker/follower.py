@@ -18,18 +18,30 @@ from redis.exceptions import RedisError
 from schemas.errors import UnavailableError
 from schemas.invalidations import (
     CacheInvalidated,
+    FailuresCounted,
     Invalidation,
     MinutePublished,
     ProgramInvalidated,
+    ReaderReported,
     TaskReported,
     TotalsPublished,
 )
 from schemas.minutes import Minute
 from schemas.programs import Program, Totals
-from schemas.redis import minute_key, minutes_channel, read_minute, tasks_channel, totals_channel
+from schemas.redis import (
+    health_channel,
+    health_keys,
+    minute_key,
+    minutes_channel,
+    read_health,
+    read_minute,
+    tasks_channel,
+    totals_channel,
+)
 from tracker.board import Board
 from tracker.catalog import Page
 from tracker.entries import Gone, State, Task, minute_row, totals_row
+from tracker.health import HealthDesk
 from tracker.news import NewsDesk
 from tracker.recent import RecentMinutes, starts
 from tracker.settings import TrackerSettings
@@ -77,6 +89,7 @@ class Follower:
         self._settings = settings
         self._clock_ms = clock_ms
         self._news = NewsDesk(board)
+        self._health = HealthDesk(board)
         self._minutes = RecentMinutes()
         self._programs: dict[str, Program | Gone | None] = {}
         self._totals: dict[str, Totals] = {}
@@ -93,7 +106,8 @@ class Follower:
     def actors(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What keeps the board true, by name."""
         channel = self._settings.redis_channel
-        channels = [channel, totals_channel(channel), minutes_channel(channel), tasks_channel(channel)]
+        beside = (totals_channel, minutes_channel, tasks_channel, health_channel)
+        channels = [channel, *(name(channel) for name in beside)]
         subscription = Subscription(self._redis, channels, self, self._settings)
         return {"live subscription": subscription.run, "live reading": self.read}
 
@@ -124,6 +138,10 @@ class Follower:
                 self._take_minute(program_id, start_ms, part, minute)
             case TaskReported():
                 self._take_report(invalidation)
+            case ReaderReported(lag=lag):
+                self._health.lag(lag)
+            case FailuresCounted(failures=failures):
+                self._health.failures(failures)
 
     async def read(self) -> None:
         """Reads all there is, each time that something may have been missed. Raises UnavailableError."""
@@ -131,6 +149,7 @@ class Follower:
             await self._behind.wait()
             self._behind.clear()
             try:
+                await self._read_health()
                 await self._read_minutes()
                 await self._read_programs()
             except UnavailableError:
@@ -141,8 +160,9 @@ class Follower:
                 self._set_state(reading=False)
 
     def tidy(self) -> None:
-        """Forgets minutes and tasks that have had their time."""
+        """Forgets minutes, tasks and readers that have had their time."""
         now_ms = self._clock_ms()
+        self._health.tidy(now_ms)
         for program_id, start_ms in self._minutes.expire(now_ms=now_ms):
             self._board.drop(("minutes", program_id, start_ms))
         for task, seen_ms in list(self._seen_ms.items()):
@@ -239,6 +259,18 @@ class Follower:
             if isinstance(held, Program):
                 self._take_program(Gone(program_id=program_id, version=held.version + 1))
 
+    async def _read_health(self) -> None:
+        for key in health_keys(self._clock_ms()):
+            fields = await self._asked(self._redis.hgetall(key))
+            for value in fields.values():
+                self._take_health(key, value)
+
+    def _take_health(self, key: str, value: bytes) -> None:
+        try:
+            self.heard(key, read_health(value))
+        except msgspec.MsgspecError as error:
+            log.warning("a field of %s tells of no health: %s", key, error)
+
     async def _read_minutes(self) -> None:
         for start_ms in starts(self._clock_ms()):
             cursor = -1
@@ -246,15 +278,17 @@ class Follower:
                 cursor = await self._read_parts(start_ms, max(0, cursor))
 
     async def _read_parts(self, start_ms: int, cursor: int) -> int:
-        try:
-            async with asyncio.timeout(self._settings.core_data_timeout_ms / 1000):
-                answer: Any = await self._redis.hscan(minute_key(start_ms), cursor, count=PAGE)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise UnavailableError(f"Redis: {str(error) or type(error).__name__}") from error
-        after, fields = answer
+        after, fields = await self._asked(self._redis.hscan(minute_key(start_ms), cursor, count=PAGE))
         for field, value in fields.items():
             self._take_part(start_ms, field, value)
         return int(after)
+
+    async def _asked(self, call: Awaitable[Any] | Any) -> Any:
+        try:
+            async with asyncio.timeout(self._settings.core_data_timeout_ms / 1000):
+                return await call
+        except (RedisError, OSError, TimeoutError) as error:
+            raise UnavailableError(f"Redis: {str(error) or type(error).__name__}") from error
 
     def _take_part(self, start_ms: int, field: bytes, value: bytes) -> None:
         try:

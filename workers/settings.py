@@ -85,6 +85,12 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """An agent that has not asked for its next event for so long is said to hang."""
     stop_timeout_ms: Positive = field(name="WORKER_STOP_TIMEOUT_MS", default=8_000)
     """How long a shard that is let go of may take for the event in hand and the commit."""
+    report_ms: Positive = field(name="WORKER_REPORT_MS", default=2_000)
+    """How often a worker says on Redis how far behind its agents are."""
+    failures_ms: Positive = field(name="WORKER_FAILURES_MS", default=30_000)
+    """How often failures are counted, by whichever worker is first."""
+    failures_max: Positive = field(name="WORKER_FAILURES_MAX", default=10_000)
+    """Where there are more failures they are not counted on."""
     health_port: Annotated[int, Meta(ge=0, le=65_535)] = field(name="WORKER_HEALTH_PORT", default=0)
     """Where `--check` asks, on this machine alone. 0: nowhere."""
     metrics_host: Name = field(name="WORKER_METRICS_HOST", default="127.0.0.1")

@@ -18,6 +18,8 @@ from schemas.errors import AgentError, SettingsError
 from schemas.updates import Update, encode_update
 from workers.agents.app import agents as registry
 from workers.agents.app import touches
+from workers.failed import FailedObjects
+from workers.health import Health
 from workers.outlets import Matches, MatchesOutlet, MinutesOutlet, lines_outlet, redis_client
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
@@ -85,9 +87,12 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             progress,
         )
         at = settings.metrics_host, settings.metrics_port
-        await stack.enter_async_context(scraped(*at, progress.readings))
-        await stack.enter_async_context(reporting(progress.readings, settings, service="workers"))
+        health = Health(redis, FailedObjects(s3), progress, settings, services.clock)
+        await stack.enter_async_context(scraped(*at, health.readings))
+        await stack.enter_async_context(reporting(health.readings, settings, service="workers"))
         supervisor = await stack.enter_async_context(Supervisor())
+        supervisor.start("lags", health.report)
+        supervisor.start("failures", health.count)
         name = f"{socket.gethostname()}-{uuid4()}"
         worker = Worker(
             list(agents.agents.values()),

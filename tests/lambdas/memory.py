@@ -16,7 +16,7 @@ from lambdas.lanes import ItemAnswer, QueryAnswer
 from lambdas.relay import Entry, EntryAnswer, PutAnswer
 from lambdas.store import ExecuteAnswer, GetAnswer, KeysAndAttributes, Statement, StatementAnswer
 from schemas.dynamodb import AttributeValue, Item, KeySchema
-from schemas.redis import PROGRAM_KEYS, Change, program_key
+from schemas.redis import PROGRAM_KEYS, Change, HealthChange, program_key
 
 LANES_PER_PAGE = 2
 MOST_STATEMENTS = 25
@@ -224,6 +224,7 @@ class MemoryCache:
     def __init__(self, steps: Steps) -> None:
         self.records: dict[str, tuple[int, bytes]] = {}
         self.published: list[tuple[str, bytes]] = []
+        self.told: list[tuple[str, bytes]] = []
         self.steps = steps
 
     def publish(self, change: Change) -> None:
@@ -233,6 +234,11 @@ class MemoryCache:
             if version > held:
                 self.records[change.keys[0]] = (version, value)
                 self.published.append((channel, message))
+
+    def tell(self, change: HealthChange) -> None:
+        with self.steps.call("tell"):
+            _, message, channel = change.args
+            self.told.append((channel, message))
 
     def forget_programs(self) -> None:
         with self.steps.call("forget_programs"):

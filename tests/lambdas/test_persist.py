@@ -13,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.batch import Record
+from lambdas.reports import Reports
 from schemas.dynamodb import Item
 from schemas.events import CoreData, Event, encode_event
 from schemas.frames import encode_frame
+from schemas.health import Lag
 from schemas.programs import Totals
 from schemas.traces import trace_id
-from tests.factories import click, conversion, core_data, view
+from schemas.updates import FunctionReported, ProgramTotals, decode_update
+from tests.factories import NOW_MS, click, conversion, core_data, view
 from tests.lambdas.memory import Killed, client_error
-from tests.lambdas.world import Shard, World
+from tests.lambdas.world import SETTINGS, Shard, World
 
 ONE_CALL = 25
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -347,7 +350,7 @@ def test_a_dependency_that_is_down_fails_the_whole_batch(
 
 def test_a_retry_after_counting_still_relays(world: World, shard: Shard) -> None:
     batch = [shard.frame(view())]
-    world.updates.throttled = [1, 1, 1]
+    world.updates.throttled = [2, 2, 2]
 
     assert world.persist().apply(batch) == batch[0]
     assert world.totals() == Totals(views=1)
@@ -370,7 +373,19 @@ def test_only_programs_in_the_batch_are_touched(world: World, shard: Shard) -> N
 
     world.deliver([shard.frame(view())])
 
-    assert len(world.updates.records) == before + 1
+    told = [decode_update(data) for data in world.updates.records[before:]]
+    assert [each.program_id for each in told if isinstance(each, ProgramTotals)] == ["212313"]
+
+
+def test_a_batch_says_how_far_behind_it_is(world: World, shard: Shard) -> None:
+    persist = world.persist()
+    persist.reports = Reports(SETTINGS, "persist", clock_ms=lambda: NOW_MS + 1_500)
+
+    assert persist.apply([shard.frame(view()), shard.record(b"\x7fpoison")]) is None
+
+    told = decode_update(world.updates.records[-1])
+    lag = Lag(reader="persist", stream="stream", shard_id=shard.shard_id, lag_ms=1_500, at_ms=NOW_MS + 1_500)
+    assert told == FunctionReported(lag=lag)
 
 
 EVENTS: list[Callable[..., Event]] = [view, click, conversion]

@@ -14,10 +14,12 @@ from lambdas.settings import RefreshSettings
 from schemas.dynamodb import PROGRAMS_KEY, Item, program_from_item, program_item, tombstone_item
 from schemas.facts import Facts
 from schemas.failures import decode_failed
+from schemas.health import Lag
 from schemas.invalidations import (
     CacheInvalidated,
     Invalidation,
     ProgramInvalidated,
+    ReaderReported,
     TotalsPublished,
     decode_invalidation,
 )
@@ -26,6 +28,7 @@ from schemas.redis import totals_key
 from schemas.updates import (
     BudgetReached,
     CachePurged,
+    FunctionReported,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
@@ -84,6 +87,11 @@ class Site:
     @property
     def published(self) -> list[Invalidation]:
         return [decode_invalidation(message) for _, message in self.cache.published]
+
+    @property
+    def told(self) -> list[Invalidation]:
+        """What was said of health."""
+        return [decode_invalidation(message) for _, message in self.cache.told]
 
     def totals(self, program_id: str = ID) -> Totals | None:
         record = self.cache.records.get(totals_key(program_id))
@@ -414,3 +422,32 @@ def assert_versions_grow(published: Sequence[Invalidation]) -> None:
     stored = [each.totals.stored for each in published if isinstance(each, TotalsPublished)]
     assert versions == sorted(set(versions))
     assert stored == sorted(set(stored))
+
+
+def test_subscribers_are_told_how_far_behind_persist_is_and_then_how_far_this_is(site: Site) -> None:
+    behind = Lag(reader="persist", stream="events", shard_id="shardId-7", lag_ms=120, at_ms=NOW_MS)
+
+    site.deliver(FunctionReported(lag=behind))
+
+    first, own = site.told
+    assert first == ReaderReported(lag=behind)
+    assert isinstance(own, ReaderReported)
+    assert (own.lag.reader, own.lag.stream, own.lag.shard_id) == ("refresh", "stream", site.shard.shard_id)
+    assert {channel for channel, _ in site.cache.told} == {"programs:health"}
+
+
+def test_what_persist_says_is_kept_until_redis_takes_it(site: Site) -> None:
+    lag = Lag(reader="persist", stream="events", shard_id="shardId-7", lag_ms=120, at_ms=NOW_MS)
+    records = site.records(FunctionReported(lag=lag))
+    site.steps.faults["tell"] = [NotConnectedError("down")]
+
+    assert site.apply(records) is records[0]
+
+
+def test_a_batch_is_applied_though_nobody_can_be_told_how_far_behind_this_is(site: Site) -> None:
+    site.steps.faults["tell"] = [NotConnectedError("down")]
+
+    site.deliver(ProgramChanged(program=NEW))
+
+    assert site.cached == (2, NEW)
+    assert site.told == []

@@ -12,7 +12,15 @@ from redis.exceptions import ConnectionError as NotConnectedError
 
 from schemas.dynamodb import StoredProgram, program_from_item
 from schemas.errors import CoreDataUnavailableError, UnavailableError
-from schemas.redis import Change, Record, program_change, program_key, read_program, tombstone_change
+from schemas.redis import (
+    Change,
+    HealthChange,
+    Record,
+    program_change,
+    program_key,
+    read_program,
+    tombstone_change,
+)
 from tests.lambdas.memory import MemoryDynamoDB, Steps
 from tests.tracker.ports import tracker_settings
 from tracker.core_data import Level
@@ -53,6 +61,9 @@ class MemoryRedis:
         self._sequences[sequence_key] += 1
         for line in self.lines:
             line.carry(b'{"sequence":%d,' % self._sequences[sequence_key] + message[1:])
+
+    def tell(self, change: HealthChange) -> None:
+        """Nobody here listens to that."""
 
     def forget_programs(self) -> None:
         with self._steps.call("forget_programs"):

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from schemas.events import KINDS, CoreData, Event
 from schemas.facts import Facts
+from schemas.health import Lag
 from schemas.programs import MAX_SAFE_INTEGER, Program, Totals
 
 counts = st.integers(0, MAX_SAFE_INTEGER)
 program_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
+lags = st.builds(Lag, reader=texts, stream=texts, shard_id=texts, lag_ms=counts, at_ms=counts)
 optional_texts = st.none() | texts
 days = st.integers(1, 3_650)
 values = st.decimals(

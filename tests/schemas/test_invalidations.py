@@ -3,11 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.health import Failures, Lag
 from schemas.invalidations import (
     CacheInvalidated,
+    FailuresCounted,
     Invalidation,
     MinutePublished,
     ProgramInvalidated,
+    ReaderReported,
     TaskReported,
     TotalsPublished,
     decode_invalidation,
@@ -15,7 +18,7 @@ from schemas.invalidations import (
 )
 from schemas.minutes import Minute
 from schemas.programs import Totals
-from tests.factories import VERSION, program, totals
+from tests.factories import NOW_MS, VERSION, program, totals
 from tests.schemas import strategies
 
 GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
@@ -52,6 +55,21 @@ GOLDEN: dict[str, tuple[Invalidation, bytes]] = {
         TaskReported(task="3f2a91c0", applied=7, staleness_ms=12, buffered_bytes=4_096),
         b'{"type":"task","task":"3f2a91c0","applied":7,"stalenessMs":12,"bufferedBytes":4096}',
     ),
+    "reader": (
+        ReaderReported(
+            lag=Lag(reader="tally", stream="events", shard_id="shardId-0", lag_ms=120, at_ms=NOW_MS)
+        ),
+        b'{"type":"reader","lag":{"reader":"tally","stream":"events","shardId":"shardId-0","lagMs":120,'
+        b'"atMs":1760000000000}}',
+    ),
+    "failures": (
+        FailuresCounted(failures=Failures(count=3, at_ms=NOW_MS)),
+        b'{"type":"failures","failures":{"count":3,"atMs":1760000000000}}',
+    ),
+    "more failures": (
+        FailuresCounted(failures=Failures(count=10_000, at_ms=NOW_MS, more=True)),
+        b'{"type":"failures","failures":{"count":10000,"atMs":1760000000000,"more":true}}',
+    ),
     "no totals yet": (
         TotalsPublished(program_id="212313", totals=Totals()),
         b'{"type":"totals","programId":"212313","totals":{"views":0,"clicks":0,"conversions":0,"invalid":0}}',
@@ -73,6 +91,7 @@ invalidations: st.SearchStrategy[Invalidation] = (
         totals=strategies.totals,
         sequence=strategies.counts,
     )
+    | st.builds(ReaderReported, lag=strategies.lags, sequence=strategies.counts)
 )
 
 

@@ -10,24 +10,38 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.client import PubSub
 
+from schemas.health import Failures, Lag
 from schemas.invalidations import (
     CacheInvalidated,
+    FailuresCounted,
     Invalidation,
     ProgramInvalidated,
+    ReaderReported,
     TotalsPublished,
     decode_invalidation,
 )
 from schemas.programs import MAX_SAFE_INTEGER, Program, Totals
 from schemas.redis import (
+    FAILURES_FIELD,
+    HEALTH_TTL_S,
+    HEALTH_WINDOW_MS,
     PROGRAM_KEYS,
+    PUBLISH_HEALTH,
     PUBLISH_IF_NEWER,
     RECORD_FIELDS,
     RECORD_TTL_S,
     Change,
+    HealthChange,
     Record,
+    failures_change,
+    health_channel,
+    health_key,
+    health_keys,
+    lag_change,
     program_change,
     program_key,
     purge_change,
+    read_health,
     read_program,
     read_totals,
     sequence_key,
@@ -36,7 +50,7 @@ from schemas.redis import (
     totals_channel,
     totals_key,
 )
-from tests.factories import VERSION, program, totals
+from tests.factories import NOW_MS, VERSION, program, totals
 
 CHANNEL = "programs"
 TOTALS_CHANNEL = "programs:totals"
@@ -145,6 +159,56 @@ def test_golden_purge() -> None:
             b'{"type":"purge","version":1760000000000000}',
         ),
     )
+
+
+def test_golden_change_of_a_lag() -> None:
+    lag = Lag(reader="tally", stream="events", shard_id="shardId-0", lag_ms=120, at_ms=NOW_MS)
+
+    assert lag_change(CHANNEL, lag) == (
+        ("health:1759999800000",),
+        (
+            "reader/tally/events/shardId-0",
+            b'{"type":"reader","lag":{"reader":"tally","stream":"events","shardId":"shardId-0","lagMs":120,'
+            b'"atMs":1760000000000}}',
+            "programs:health",
+        ),
+    )
+
+
+def test_what_is_known_of_health_is_in_the_last_two_windows() -> None:
+    before, now = health_keys(NOW_MS)
+
+    assert now == health_key(NOW_MS)
+    assert before == health_key(NOW_MS - HEALTH_WINDOW_MS) != now
+
+
+def test_health_is_kept_as_it_is_told_and_expires(redis: Redis) -> None:
+    lag = Lag(reader="tally", stream="events", shard_id="shardId-0", lag_ms=120, at_ms=NOW_MS)
+    failures = Failures(count=3, at_ms=NOW_MS)
+
+    with listening(redis, health_channel(CHANNEL)) as heard:
+        tell(redis, lag_change(CHANNEL, lag))
+        tell(redis, failures_change(CHANNEL, failures))
+
+        assert heard() == [ReaderReported(lag=lag), FailuresCounted(failures=failures)]
+
+    key = health_key(NOW_MS)
+    held: Any = redis.hgetall(key)
+    assert [read_health(value) for value in held.values()] == [
+        ReaderReported(lag=lag),
+        FailuresCounted(failures=failures),
+    ]
+    assert FAILURES_FIELD.encode() in held
+    assert 0 < redis.ttl(key) <= HEALTH_TTL_S
+
+
+def test_what_is_no_health_is_refused() -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        read_health(b'{"type":"purge","version":1}')
+
+
+def tell(redis: Redis, change: HealthChange) -> None:
+    redis.register_script(PUBLISH_HEALTH)(keys=change.keys, args=change.args)
 
 
 def test_read_program_of_golden_fields() -> None:

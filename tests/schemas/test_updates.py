@@ -6,11 +6,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.errors import UpdateError
+from schemas.health import Lag
 from schemas.programs import MAX_SAFE_INTEGER
 from schemas.updates import (
     BudgetReached,
     CachePurged,
     ConversionMatched,
+    FunctionReported,
     ProgramChanged,
     ProgramDeleted,
     ProgramTotals,
@@ -75,6 +77,14 @@ GOLDEN: dict[str, tuple[Update, bytes, str]] = {
         b'"click":"00000000-0000-0000-0000-000000000002","clickedAtMs":1760000000000,"by":"click_id"}',
         "212313",
     ),
+    "function_reported": (
+        FunctionReported(
+            lag=Lag(reader="persist", stream="events", shard_id="shardId-0", lag_ms=120, at_ms=NOW_MS)
+        ),
+        b'{"type":"function_reported","lag":{"reader":"persist","stream":"events","shardId":"shardId-0",'
+        b'"lagMs":120,"atMs":1760000000000}}',
+        "persist/shardId-0",
+    ),
 }
 
 updates: st.SearchStrategy[Update] = (
@@ -97,6 +107,7 @@ updates: st.SearchStrategy[Update] = (
         clicked_at_ms=strategies.counts,
         expires_at_s=st.none() | strategies.counts,
     )
+    | st.builds(FunctionReported, lag=strategies.lags)
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | strategies.texts,
