@@ -15,6 +15,7 @@ PATHS = {
     "Events": ("/event/*", "/events", "/events/*", "/beacon", "/t.js"),
     "Visits": ("/pixel/*", "/click/*", "/postback/*"),
     "Programs": ("/programs", "/programs/*", "/cache/*", "/health/*"),
+    "Front": ("/",),
     "Live": ("/live", "/live/*", "/docs", "/docs/*", "/openapi.json"),
 }
 """What clients may ask for, at most five paths a rule. /metrics is not among them."""

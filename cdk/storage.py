@@ -118,6 +118,11 @@ def grant_give_up(bucket: s3.IBucket, role: iam.IRole) -> None:
     (AWS Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source").
     """
     grant_put(bucket, role)
+    grant_list(bucket, role)
+
+
+def grant_list(bucket: s3.IBucket, role: iam.IRole) -> None:
+    """Lets a role see what a bucket holds, by name."""
     role.add_to_principal_policy(
         iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn])
     )

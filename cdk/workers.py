@@ -11,7 +11,7 @@ from cdk.foundation import Foundation
 from cdk.images import container_image
 from cdk.metrics import namespace_of
 from cdk.network import REDIS_PORT
-from cdk.storage import Storage, grant_put
+from cdk.storage import Storage, grant_list, grant_put
 from cdk.streams import Streams
 from workers.settings import WorkerSettings
 
@@ -85,6 +85,7 @@ class Workers(Construct):
         storage.state.grant(role, "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query")
         storage.matches.grant(role, "dynamodb:PutItem")
         grant_put(storage.failed_events, role)
+        grant_list(storage.failed_events, role)
 
 
 def _settings(on: Foundation) -> WorkerSettings:

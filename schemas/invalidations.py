@@ -59,7 +59,8 @@ class TaskReported(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     """How a tracker task is. Published on the channel of tasks, now and then and after each change.
 
     `applied` is the sequence number, on the channel of invalidations, of the last one that the task has
-    applied: it has every one before. `staleness_ms` is 0 while its core data is fresh.
+    applied: it has every one before. `staleness_ms` is 0 while its core data is fresh. So many events has
+    Kinesis `acknowledged` to it since it started.
     """
 
     task: str
@@ -67,6 +68,7 @@ class TaskReported(msgspec.Struct, frozen=True, kw_only=True, rename="camel", om
     staleness_ms: Count = 0
     buffered_bytes: Count = 0
     sequence: int = 0
+    acknowledged: Count = 0
 
 
 class ReaderReported(

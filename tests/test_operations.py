@@ -44,10 +44,10 @@ def test_every_command_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert {command.split()[0] for command in commands} <= COMMANDS.keys()
 
 
-def test_every_variable_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_every_variable_is_among_the_settings() -> None:
+    settings = (ROOT / "docs" / "settings.md").read_text()
 
-    assert {name for name in VARIABLE.findall(RUNBOOK) if f"`{name}`" not in readme} == set()
+    assert {name for name in VARIABLE.findall(RUNBOOK) if f"`{name}`" not in settings} == set()
 
 
 def test_every_reason_is_published() -> None:

@@ -1,4 +1,4 @@
-"""The README's table of settings is complete and right, and what documents link to is there."""
+"""The tables of settings are complete and right, and what documents link to is there."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ from tracker.settings import TrackerSettings
 from workers.settings import HostSettings, WorkerSettings
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+SETTINGS = README.parent / "docs" / "settings.md"
 TAKERS: dict[str, type[msgspec.Struct]] = {
     "tracker": TrackerSettings,
     "persist": PersistSettings,
@@ -23,10 +24,18 @@ ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.+) \|$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("taker", TAKERS)
-def test_the_readme_names_every_variable_with_its_default(taker: str) -> None:
-    told = {name: default for name, default, takers, _ in ROW.findall(README.read_text()) if taker in takers}
+def test_every_variable_is_named_with_its_default(taker: str) -> None:
+    rows = ROW.findall(SETTINGS.read_text())
+    told = {name: default for name, default, takers, _ in rows if taker in takers}
 
     assert told == {spec.encode_name: shown(spec) for spec in msgspec.structs.fields(TAKERS[taker])}
+
+
+def test_the_readme_says_of_the_first_of_them_what_is_said_of_all() -> None:
+    some = set(ROW.findall(README.read_text()))
+
+    assert len(some) > 5
+    assert some <= set(ROW.findall(SETTINGS.read_text()))
 
 
 def shown(spec: msgspec.structs.FieldInfo) -> str:

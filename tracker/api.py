@@ -424,6 +424,15 @@ OPERATIONS = (
         for path in ("ready", "check")
     ),
     Operation(
+        name="getFront",
+        method="GET",
+        path="/",
+        summary="The way to the page",
+        answers={
+            302: Answer(meaning="to `/live`", media_type=None, headers={"Location": "the page, always"})
+        },
+    ),
+    Operation(
         name="getLive",
         method="GET",
         path="/live",

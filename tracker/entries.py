@@ -49,6 +49,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     staleness_ms: int
     buffered_bytes: int
     seen_ms: int
+    acknowledged: int = 0
 
 
 class ReaderRow(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -210,6 +210,7 @@ class Follower:
             staleness_ms=told.staleness_ms,
             buffered_bytes=told.buffered_bytes,
             seen_ms=now_ms,
+            acknowledged=told.acknowledged,
         )
         self._board.put(("tasks", told.task), report)
         self._news.reported(told, now_ms)

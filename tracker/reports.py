@@ -22,6 +22,7 @@ class Health(NamedTuple):
 
     staleness_ms: int
     buffered_bytes: int
+    acknowledged: int
 
 
 class Reports:

@@ -176,7 +176,11 @@ def _live(
 
 
 def _health(programs: Programs, intake: Intake) -> Health:
-    return Health(staleness_ms=programs.staleness_ms, buffered_bytes=intake.buffered_bytes)
+    return Health(
+        staleness_ms=programs.staleness_ms,
+        buffered_bytes=intake.buffered_bytes,
+        acknowledged=int(intake.frames.events.sum),
+    )
 
 
 def restart_waits_s() -> Iterator[float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -11,29 +11,18 @@ from schemas.events import Event, kind_of
 from schemas.failures import DiscardedBatch, FailedRecord, Failure, decode_failure
 from schemas.frames import decode_frame, encode_frame
 from schemas.updates import decode_update
+from workers.listing import ListingS3, Place, listed
 
 LIST_DEFAULT = 100
 UNREADABLE_OBJECT = "unreadable"
 
 
-class S3(Protocol):
+class S3(ListingS3, Protocol):
     """What failed objects ask of an S3 client."""
-
-    async def list_objects_v2(self, **request: Any) -> dict[str, Any]: ...
 
     async def get_object(self, **request: Any) -> dict[str, Any]: ...
 
     async def delete_object(self, **request: Any) -> dict[str, Any]: ...
-
-
-class Place(NamedTuple):
-    """An object of a bucket."""
-
-    bucket: str
-    key: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
 
 
 class FailedObjects:
@@ -42,17 +31,9 @@ class FailedObjects:
     def __init__(self, s3: S3) -> None:
         self._s3 = s3
 
-    async def places(self, buckets: Sequence[str], prefix: str) -> AsyncIterator[Place]:
+    def places(self, buckets: Sequence[str], prefix: str) -> AsyncIterator[Place]:
         """Every object whose key begins with `prefix`."""
-        for bucket in buckets:
-            page: dict[str, str] = {}
-            while True:
-                answer = await self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **page)
-                for each in answer.get("Contents", []):
-                    yield Place(bucket, each["Key"])
-                if not answer.get("IsTruncated"):
-                    break
-                page = {"ContinuationToken": answer["NextContinuationToken"]}
+        return listed(self._s3, buckets, prefix)
 
     async def read(self, place: Place) -> bytes:
         answer = await self._s3.get_object(Bucket=place.bucket, Key=place.key)

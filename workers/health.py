@@ -21,7 +21,7 @@ from schemas.redis import (
     lag_change,
     read_health,
 )
-from workers.failed import FailedObjects
+from workers.listing import ListingS3, listed
 from workers.runtime.clock import Clock
 from workers.runtime.progress import Progress
 from workers.runtime.source import AWS_ERRORS
@@ -34,13 +34,13 @@ class Health:
     def __init__(
         self,
         redis: Redis,
-        failed: FailedObjects,
+        s3: ListingS3,
         progress: Progress,
         settings: WorkerSettings,
         clock: Clock,
     ) -> None:
         self._redis = redis
-        self._failed = failed
+        self._s3 = s3
         self._progress = progress
         self._settings = settings
         self._clock = clock
@@ -77,7 +77,7 @@ class Health:
         most, count = self._settings.failures_max, 0
         at_ms = self._clock.now_ms()
         try:
-            async for _ in self._failed.places([self._settings.failed_events_bucket], ""):
+            async for _ in listed(self._s3, [self._settings.failed_events_bucket]):
                 if count == most:
                     return Failures(count=count, at_ms=at_ms, more=True)
                 count += 1

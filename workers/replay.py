@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.errors import PoisonError
 from schemas.failures import DiscardedBatch, FailedRecord, Failure, decode_failure
-from workers.failed import S3, FailedObjects, Place
+from workers.failed import S3, FailedObjects
+from workers.listing import Place
 from workers.packed import PackedEvents
 from workers.recount import Recount, described
 from workers.restore import Marks, Restored, Streams, arrived_ms, furthest, marks, restored

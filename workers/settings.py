@@ -87,7 +87,7 @@ class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
     """How long a shard that is let go of may take for the event in hand and the commit."""
     report_ms: Positive = field(name="WORKER_REPORT_MS", default=2_000)
     """How often a worker says on Redis how far behind its agents are."""
-    failures_ms: Positive = field(name="WORKER_FAILURES_MS", default=30_000)
+    failures_ms: Positive = field(name="WORKER_FAILURES_MS", default=60_000)
     """How often failures are counted, by whichever worker is first."""
     failures_max: Positive = field(name="WORKER_FAILURES_MAX", default=10_000)
     """Where there are more failures they are not counted on."""

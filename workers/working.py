@@ -18,7 +18,6 @@ from schemas.errors import AgentError, SettingsError
 from schemas.updates import Update, encode_update
 from workers.agents.app import agents as registry
 from workers.agents.app import touches
-from workers.failed import FailedObjects
 from workers.health import Health
 from workers.outlets import Matches, MatchesOutlet, MinutesOutlet, lines_outlet, redis_client
 from workers.runtime.agents import Agents
@@ -87,7 +86,7 @@ async def work(settings: WorkerSettings, agents: Agents, *, stop: asyncio.Event,
             progress,
         )
         at = settings.metrics_host, settings.metrics_port
-        health = Health(redis, FailedObjects(s3), progress, settings, services.clock)
+        health = Health(redis, s3, progress, settings, services.clock)
         await stack.enter_async_context(scraped(*at, health.readings))
         await stack.enter_async_context(reporting(health.readings, settings, service="workers"))
         supervisor = await stack.enter_async_context(Supervisor())

@@ -24,6 +24,7 @@ WORKER_PACE = {
     "WORKER_FLUSH_INTERVAL_MS": "100",
     "WORKER_COMMIT_INTERVAL_MS": "1000",
     "WORKER_FAILOVER_MS": "5000",
+    "WORKER_FAILURES_MS": "2000",
 }
 """What agents find is seen within a second, and what a killed worker held goes on within a few."""
 INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR")

@@ -21,6 +21,7 @@ NEEDS = {
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
     },
+    "s3:ListObjectsV2": {"s3:ListBucket"},
 }
 """A statement or transaction needs what it does (Amazon DynamoDB Developer Guide, "IAM security policies with
 PartiQL for DynamoDB" and "Using IAM with DynamoDB transactions"). The code's statements insert, and nothing

@@ -5,6 +5,7 @@ import re
 import pytest
 from sanic import Sanic
 
+from cdk.balancer import PATHS
 from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly, Properties
 from tracker.app import create_app
@@ -101,7 +102,7 @@ def test_with_a_certificate_plain_http_is_sent_to_https(secure: Assembly) -> Non
     assert "TLS13" in listeners[443]["SslPolicy"]
     assert listeners[443]["DefaultActions"][0]["FixedResponseConfig"]["StatusCode"] == "404"
     assert listeners[80]["DefaultActions"][0]["RedirectConfig"]["Protocol"] == "HTTPS"
-    assert len(secure.all(RULE)) == 4
+    assert len(secure.all(RULE)) == len(PATHS)
 
 
 def test_what_a_request_says_of_its_sender_is_kept_by_nobody_on_the_way_unless_asked_for(

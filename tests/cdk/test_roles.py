@@ -69,6 +69,7 @@ CALLED: dict[str, set[Need]] = {
         ("dynamodb:PutItem", "table Matches"),
         ("kinesis:PutRecords", "stream Touches"),
         ("kinesis:PutRecords", "stream Updates"),
+        ("s3:ListBucket", "bucket FailedEvents"),
         ("s3:PutObject", "objects FailedEvents"),
     },
 }

@@ -11,13 +11,19 @@ from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from schemas.errors import CoreDataUnavailableError
+from schemas.health import Failures, Lag
 from schemas.invalidations import TaskReported, encode_invalidation
 from schemas.minutes import MINUTE_MS, Minute, minute_of
 from schemas.programs import Program, PublicProgram, Totals
 from schemas.redis import (
+    PUBLISH_HEALTH,
     PUBLISH_IF_MORE,
     PUBLISH_IF_NEWER,
     Change,
+    HealthChange,
+    failures_change,
+    health_key,
+    lag_change,
     minute_change,
     minute_key,
     program_change,
@@ -29,8 +35,9 @@ from tests.factories import NOW_MS, program
 from tests.tracker.ports import Clock, tracker_settings
 from tracker.board import Board
 from tracker.catalog import Page
-from tracker.entries import Gone, State, Task
+from tracker.entries import Gone, ReaderRow, State, Task
 from tracker.follower import TASK_SILENT_MS, Follower
+from tracker.health import SILENT_MS
 from tracker.news import News
 from tracker.settings import TrackerSettings
 from workers.runtime.backoff import backoff_s
@@ -38,6 +45,7 @@ from workers.runtime.supervisor import Supervisor
 
 WAIT_S = 5
 START_MS = minute_of(NOW_MS)
+READERS = {"persist": 120, "tally": 80}
 
 Value = TypeVar("Value")
 
@@ -107,6 +115,13 @@ class World:
     async def count(self, part: str, minute: Minute, *, start_ms: int = START_MS) -> None:
         change = minute_change(self.channel, "212313", start_ms, part, minute)
         assert await self.redis.register_script(PUBLISH_IF_MORE)(keys=change.keys, args=change.args) == 1
+
+    async def tell(self, change: HealthChange) -> None:
+        await self.redis.register_script(PUBLISH_HEALTH)(keys=change.keys, args=change.args)
+
+    async def lag(self, reader: str, lag_ms: int, *, at_ms: int = NOW_MS) -> None:
+        lag = Lag(reader=reader, stream="events", shard_id="s", lag_ms=lag_ms, at_ms=at_ms)
+        await self.tell(lag_change(self.channel, lag))
 
     async def report(self, task: str, applied: int) -> None:
         told = TaskReported(task=task, applied=applied, staleness_ms=5)
@@ -245,6 +260,34 @@ async def test_tasks_are_told_with_what_they_have_applied_and_forgotten_when_the
         world.clock.now_ms += TASK_SILENT_MS + 1
         world.follower.tidy()
         assert world.entries(Task) == []
+
+
+async def test_how_far_behind_readers_are_is_read_and_followed_and_forgotten_after_its_time(
+    redis: Redis,
+) -> None:
+    async with following(redis) as world:
+        assert world.board.get(("failures",)) is None
+        await world.lag("persist", 120)
+        await world.lag("tally", 80)
+        await world.lag("tally", 90, at_ms=NOW_MS - 1)
+        await world.tell(failures_change(world.channel, Failures(count=3, at_ms=NOW_MS)))
+        await world.until(lambda: world.board.get(("failures",)))
+
+        rows = [ReaderRow(name, "events", "s", lag_ms, NOW_MS) for name, lag_ms in READERS.items()]
+        assert world.entries(ReaderRow) == rows
+        world.clock.now_ms += SILENT_MS + 1
+        world.follower.tidy()
+        assert world.entries(ReaderRow) == []
+
+    async with following(redis) as later:
+        assert later.entries(Failures) == [Failures(count=3, at_ms=NOW_MS)]
+        assert {row.reader for row in later.entries(ReaderRow)} == set(READERS)
+
+
+async def test_what_tells_of_no_health_is_passed_over(redis: Redis) -> None:
+    await redis.hset(health_key(NOW_MS), "reader/a/b/c", "hello")
+    async with following(redis) as world:
+        assert world.entries(ReaderRow) == []
 
 
 async def test_a_missed_message_means_reading_again(redis: Redis) -> None:

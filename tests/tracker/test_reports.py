@@ -30,7 +30,9 @@ def with_settings(**fields: int) -> TrackerSettings:
 
 
 def reports_of(redis: Redis, settings: TrackerSettings) -> Reports:
-    return Reports(redis, lambda: Health(staleness_ms=3, buffered_bytes=4), settings, task="a")
+    return Reports(
+        redis, lambda: Health(staleness_ms=3, buffered_bytes=4, acknowledged=5), settings, task="a"
+    )
 
 
 @asynccontextmanager
@@ -57,7 +59,9 @@ async def heard(pubsub: Any) -> TaskReported:
 async def test_a_change_that_was_applied_is_reported_at_once_and_once(redis: Redis) -> None:
     async with reporting(redis, with_settings(report_ms=600_000)) as (reports, pubsub):
         reports.applied(7)
-        assert await heard(pubsub) == TaskReported(task="a", applied=7, staleness_ms=3, buffered_bytes=4)
+        assert await heard(pubsub) == TaskReported(
+            task="a", applied=7, staleness_ms=3, buffered_bytes=4, acknowledged=5
+        )
 
         for number in range(8, 100):
             reports.applied(number)

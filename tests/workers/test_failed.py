@@ -9,7 +9,8 @@ from schemas.events import encode_event
 from schemas.failures import FailedRecord, encode_failed
 from schemas.updates import ProgramDeleted, encode_update
 from tests.factories import NOW_MS, click
-from workers.failed import Place, line, shown
+from workers.failed import line, shown
+from workers.listing import Place
 
 
 def failed(payload: bytes, *, stream: str = "events", index: int | None = None) -> bytes:

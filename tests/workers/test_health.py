@@ -16,7 +16,6 @@ from schemas.metrics import WORKER_FAILURES
 from schemas.redis import health_channel
 from tests.factories import NOW_MS
 from tests.workers.test_outlets import NOBODY
-from workers.failed import FailedObjects
 from workers.health import Health
 from workers.outlets import redis_client
 from workers.runtime.clock import ManualClock
@@ -42,19 +41,11 @@ class Bucket:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.listed = 0
 
     async def list_objects_v2(self, **request: Any) -> dict[str, Any]:
         start = int(request.get("ContinuationToken", 0))
-        self.listed += start == 0
         keys = [{"Key": str(number)} for number in range(start, min(start + 3, self.count))]
         return {"Contents": keys, "IsTruncated": start + 3 < self.count, "NextContinuationToken": start + 3}
-
-    async def get_object(self, **request: Any) -> dict[str, Any]:
-        raise AssertionError("nothing is read")
-
-    async def delete_object(self, **request: Any) -> dict[str, Any]:
-        raise AssertionError("nothing is deleted")
 
 
 class HeldClock(ManualClock):
@@ -93,8 +84,7 @@ async def redis(valkey: str) -> AsyncIterator[Redis]:
 def make_health(
     redis: Redis, clock: ManualClock, *, failures: int = 0, progress: Progress | None = None, **fields: int
 ) -> Health:
-    objects = FailedObjects(Bucket(failures))
-    return Health(redis, objects, progress or Progress(), replace(SETTINGS, **fields), clock)
+    return Health(redis, Bucket(failures), progress or Progress(), replace(SETTINGS, **fields), clock)
 
 
 @asynccontextmanager

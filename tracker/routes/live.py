@@ -7,7 +7,7 @@ from typing import cast
 
 import msgspec
 from sanic import Blueprint, Request
-from sanic.response import HTTPResponse
+from sanic.response import HTTPResponse, empty
 
 from tracker.assets import Asset, load_asset, send_asset
 from tracker.routes.query import read_query
@@ -29,6 +29,7 @@ PARTS = {
             "table.js",
             "detail.js",
             "side.js",
+            "readers.js",
             "admin.js",
         ),
     }.items()
@@ -55,6 +56,12 @@ class StreamQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What a reader chooses: to be told all there is `once`, and no more."""
 
     once: bool = False
+
+
+@live.get("/")
+async def get_front(request: Request) -> HTTPResponse:
+    """Whoever comes with a browser wants to see it."""
+    return empty(status=302, headers={"location": "/live"})
 
 
 @live.get("/live")

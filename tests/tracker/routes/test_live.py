@@ -41,6 +41,15 @@ async def test_the_page_may_load_nothing_but_its_own_parts(tracker: Tracker) -> 
     assert {f"/live/{name}" for name in ("main.js", "style.css", "icon.svg")} == loaded
 
 
+async def test_who_asks_for_nothing_is_sent_to_the_page_wherever_it_is_said_to_come_from(
+    tracker: Tracker,
+) -> None:
+    headers = {"host": "elsewhere.example", "x-forwarded-host": "elsewhere.example"}
+    answer = await tracker.client.get("/?next=//elsewhere.example", headers=headers)
+
+    assert (answer.status_code, answer.headers["location"], answer.content) == (302, "/live", b"")
+
+
 async def test_each_part_loads_only_parts_that_there_are(tracker: Tracker) -> None:
     for name in PARTS:
         part = await tracker.client.get(f"/live/{name}")

@@ -5,6 +5,7 @@ import { Chart } from './chart.js'
 import { Detail, write } from './detail.js'
 import { ago, clock, count, perSecond, percent } from './format.js'
 import { Model, series, visitorsOf } from './model.js'
+import { Readers } from './readers.js'
 import { Changes, Health } from './side.js'
 import { Stream } from './stream.js'
 import { Table } from './table.js'
@@ -43,6 +44,7 @@ const table = new Table(model, {
 })
 const changes = new Changes(model)
 const health = new Health(model, stream)
+const readers = new Readers(model)
 const chart = new Chart(element('all-chart'), element('all-reading'))
 
 let waiting = false
@@ -210,6 +212,7 @@ setInterval(() => {
   soon()
   if (document.hidden) return
   health.render()
+  element('health-tab').toggleAttribute('data-bad', readers.render())
   speakNow()
 }, TICK_MS)
 showTheme()

@@ -11,6 +11,7 @@ const SAY_S = 5
 const SAY_NOTHING_S = 20
 const CHANGES_MAX = 50
 const TASK_SILENT_MS = 5_000
+const READER_SILENT_MS = 1_200_000
 const NONE = [0, 0, 0, 0]
 
 /** Events per second over the last ten seconds, from a count that only grows. */
@@ -143,6 +144,11 @@ export class Model {
   rate = new Rate()
   changes = []
   tasks = new Map()
+  readers = new Map()
+  /** How many failures are kept; null while nobody has counted them. */
+  failures = null
+  /** When a task was last told by Kinesis that events are taken. */
+  acknowledgedMs = 0
   state = null
   offsetMs = 0
   /** Grows whenever a program is there that was not, or is not any more. */
@@ -168,7 +174,11 @@ export class Model {
     yield* inSteps(data.totals, ([id, ...totals]) => this.#takeTotals(this.#row(id), totals))
     yield* inSteps(data.minutes, ([id, startMs, ...counted]) => this.#takeMinute(this.#row(id), startMs, counted))
     for (const change of data.changes ?? []) this.#takeChange(change)
-    for (const task of data.tasks ?? []) this.tasks.set(task.task, task)
+    for (const task of data.tasks ?? []) this.#takeTask(task)
+    for (const [reader, stream, shard, lagMs, atMs] of data.readers ?? []) {
+      this.readers.set(`${reader} ${stream} ${shard}`, { reader, lagMs, atMs })
+    }
+    for (const failures of data.failures ?? []) this.failures = failures
     this.#forget()
   }
 
@@ -195,6 +205,7 @@ export class Model {
     this.rows.clear()
     this.minutes.clear()
     this.tasks.clear()
+    this.readers.clear()
     this.totals = [...NONE]
     this.changes = []
     this.shape += 1
@@ -263,6 +274,12 @@ export class Model {
     for (let position = 0; position < sum.length; position++) sum[position] += sign * counted[position]
   }
 
+  #takeTask(task) {
+    const before = this.tasks.get(task.task)?.acknowledged ?? task.acknowledged
+    if (task.acknowledged > before) this.acknowledgedMs = task.seenMs
+    this.tasks.set(task.task, task)
+  }
+
   #takeChange(change) {
     const position = this.changes.findIndex((each) => each.number === change.number)
     if (position >= 0) this.changes[position] = change
@@ -277,6 +294,9 @@ export class Model {
       if (startMs >= oldestMs) continue
       this.minutes.delete(startMs)
       for (const row of this.rows.values()) row.minutes.delete(startMs)
+    }
+    for (const [place, lag] of this.readers) {
+      if (this.nowMs - lag.atMs > READER_SILENT_MS) this.readers.delete(place)
     }
   }
 }

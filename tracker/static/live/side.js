@@ -4,7 +4,6 @@ import { list, write } from './detail.js'
 import { ago, bytes, clock, count, span } from './format.js'
 
 const METRICS_MS = 5_000
-const METRICS_MAX = 8
 /** Outcomes of events that were taken: those that count, and those that do not. */
 const TAKEN = new Set([
   'accepted', 'bad_checksum', 'program_inactive', 'program_not_started', 'program_expired', 'budget_spent', 'bot',
@@ -140,13 +139,10 @@ function told(text) {
     if (name === 'tracker_events_total' && TAKEN.has(outcome)) taken += value
     else if (name === 'tracker_events_total' && value) refused.set(outcome, (refused.get(outcome) ?? 0) + value)
     else if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', `${count(value)} events`])
-    else if (/(_lag|_failed|_failures)/.test(name) && !/_(bucket|created|sum|count)$/.test(name)) {
-      found.push([words(name, labels), count(value)])
-    }
   }
   const reasons = [...refused].map(([reason, number]) => `${count(number)} ${reason.replaceAll('_', ' ')}`)
   found.push(['Taken by this task', `${count(taken)} events`], ['Not taken', reasons.join(', ') || 'none'])
-  return found.slice(0, METRICS_MAX)
+  return found
 }
 
 function* samples(text) {
@@ -154,9 +150,4 @@ function* samples(text) {
     const match = /^(\w+)(\{[^}]*\})? ([\d.e+-]+)$/.exec(line)
     if (match) yield [match[1], match[2] ?? '', Number(match[3])]
   }
-}
-
-function words(name, labels) {
-  const plain = name.replace(/^tracker_|_total$/g, '').replaceAll('_', ' ')
-  return labels ? `${plain} ${labels.slice(1, -1).replaceAll('"', '')}` : plain
 }
