@@ -1,5 +1,6 @@
 """The live page in a real browser, on the running stack: what it shows is so, whatever happens."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -182,6 +183,24 @@ def test_what_somebody_changed_meanwhile_is_said_before_it_is_changed_again(
         applied_by_all(live, "Pause")
     after = stack.trackers[1].get(f"/programs/{program_id}").json()["program"]
     assert (after["name"], after["active"]) == ("second", False)
+
+
+def test_who_is_behind_and_what_failed_is_said_once_it_is_known(browser: Browser, stack: Stack) -> None:
+    program_id = new_program(stack)
+    with live_page(browser, stack.file.trackers[0]) as live:
+        expect(live.page.locator("#failures-count")).to_have_text("none")
+        expect(live.page.locator("#failures-hint")).to_be_hidden()
+        post(stack, program_id, BATCH)
+        for reader in ("persist · stores", "refresh · applies", "tally", "matcher", "guard", "budgets"):
+            row = live.page.locator("#readers tr").filter(has_text=reader)
+            expect(row).to_have_attribute("data-state", "good")
+            expect(row.locator("td").nth(1)).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+
+        stack.kinesis.put_record(StreamName=stack.file.event_stream, Data=b"\x7f", PartitionKey="poison")
+
+        expect(live.page.locator("#failures")).to_have_attribute("data-state", "bad")
+        expect(live.page.locator("#failures-hint")).to_contain_text("python -m workers failed list")
+        assert live.violations() == []
 
 
 def test_a_wrong_token_is_refused_and_nothing_is_unlocked(browser: Browser, stack: Stack) -> None:
