@@ -12,7 +12,7 @@ from cdk.cost import bill
 from cdk.lines import HOURS, PARTS, Line, Part, total_usd, usd_of
 from cdk.prices import Price
 from cdk.profiles import ITEMS, PROFILES, Deployment
-from cdk.trade_offs import TRADE_OFFS
+from cdk.trade_offs import OTHERWISE, TRADE_OFFS
 from cdk.traffic import Assumptions, Traffic
 from cdk.watching import custom_metrics
 
@@ -43,14 +43,16 @@ COMPARISON = """
 AWS publishes what the ingestion of its Clickstream guidance costs: requests in, and into Kinesis and S3.
 The nearest of ours is taking in and storing: load balancer, addresses, answers, tracker, network, event
 stream, `persist` and the events table, each event stored and counted once, kept for a month and backed up.
-What comes besides has no counterpart there: live core data, and agents that count, match and guard.
+What comes besides has no counterpart there: live core data, and agents that count, match and guard. Their
+requests have 2 KB, ours what is assumed at the end of this page; what others would cost comes next.
 """
 WHY = """
 At a thousand requests a second it is below, at a hundred and at ten it is above. Before the first request
 there are a load balancer over two zones with its addresses (${balancer}), two tasks of the smallest size
 with theirs (${trackers}) and a shard (${shard}). At ten a second, write units are ${writes} more: a pack then
 holds one or two events, and is paid for like a full one. Taking in alone, up to the stream, costs
-${taking_in} there.
+${taking_in} there. How many programs share the events decides how many write units they take; where many
+events come, their size does, too.
 """
 READ_ON = """
 - **Write units dominate** wherever each event is an item: that is why profiles pack. Longer batches
@@ -65,8 +67,8 @@ READ_ON = """
   together. No profile has it; a task's own rate limit (`tracker.ratePerAddressPerS`) is free.
 - **On demand** (`eventStream.mode=onDemand`) costs several times what shards cost under a steady rate, since
   records count as a kilobyte at least. It is worth that where nobody knows the rate.
-- Each request on a connection of its own, instead of ten, makes the load balancer dearer: at 1,000 a second
-  by {connections}.
+- **Provisioned write units** cost two fifths of those on demand under a steady rate. But a table that has
+  them has provisioned read units, too, and `persist` reads ten minutes of packs when it starts cold.
 - **Secrets** cost $0.40 each, and would cost nothing as parameters of Systems Manager: but CloudFormation can
   neither make an encrypted parameter nor make up its value.
 - **A second node of Redis** is for failover. Without it every task would read DynamoDB, and no change would
@@ -80,7 +82,17 @@ deployment uploads, some hundred megabytes, at cents a month; a domain; and what
 
 def page() -> str:
     """The whole page, in Markdown."""
-    parts = [HEAD, *_totals(), READING, COMPARISON, *_comparison(), _why(), *_trade_offs(), _read_on()]
+    parts = [
+        HEAD,
+        *_totals(),
+        READING,
+        COMPARISON,
+        *_comparison(),
+        _why(),
+        *_otherwise(),
+        *_trade_offs(),
+        _read_on(),
+    ]
     for name, rate in (("small", 10), ("small", 100), ("standard", 1_000), ("large", 10_000)):
         parts += _lines(name, rate)
     return "\n".join([*parts, *_assumptions(), *_prices(), *_without_line()])
@@ -137,7 +149,7 @@ def _why() -> str:
 def _read_on() -> str:
     small = Traffic(deployment=PROFILES["small"], requests_s=10)
     watching = f"{usd_of(bill(small), 'watching'):,.0f}"
-    return READ_ON.format(metrics=custom_metrics(small), watching=watching, connections=_connections())
+    return READ_ON.format(metrics=custom_metrics(small), watching=watching)
 
 
 def _sum(lines: list[Line], what: str) -> str:
@@ -159,14 +171,17 @@ def _trade_offs() -> Iterator[str]:
         )
 
 
-def _connections() -> str:
-    assumed = Assumptions()
-    alone = msgspec.structs.replace(assumed, requests_per_connection=1)
-    one, other = (
-        total_usd(bill(Traffic(deployment=PROFILES["standard"], requests_s=1_000, assume=each)))
-        for each in (alone, assumed)
-    )
-    return f"${one - other:,.0f}"
+def _otherwise() -> Iterator[str]:
+    yield "## What assumptions are worth\n"
+    yield "Taking in and storing, as above, if one thing is otherwise than this page assumes:\n"
+    yield _row("if", *(f"{rate:,}/s, `{profile}`" for rate, profile in COMPARED.items()))
+    yield _rule(1 + len(COMPARED))
+    for meaning, assume in OTHERWISE:
+        bills = (
+            bill(Traffic(deployment=PROFILES[profile], requests_s=rate, assume=assume))
+            for rate, profile in COMPARED.items()
+        )
+        yield _row(meaning, *(f"{usd_of(lines, *COMPARABLE):,.0f}" for lines in bills))
 
 
 def _lines(name: str, rate: int) -> Iterator[str]:

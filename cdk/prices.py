@@ -1,13 +1,13 @@
 """What AWS charges in us-east-1, per unit, without its free tiers and without taxes.
 
-List prices for use on demand, as known on 22 November 2026. Each names the page of AWS that it is from, and
+List prices for use on demand, as known on 26 November 2026. Each names the page of AWS that it is from, and
 where its figure was read: AWS writes most of them into its pages by script, so a copy of a page rarely has
 them. Other regions differ by up to a third, the ratios between the lines hardly.
 """
 
 from msgspec import Struct
 
-AS_OF = "22 November 2026"
+AS_OF = "26 November 2026"
 REGION = "us-east-1"
 
 

@@ -1,11 +1,12 @@
-"""What settings are worth: what a deployment costs with them, and what one has to put up with for it."""
+"""What settings are worth, what one has to put up with for them, and what assumptions are worth."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from cdk.profiles import deployment
-from cdk.traffic import Traffic
+from cdk.traffic import Assumptions, Traffic
 
 
 class TradeOff(Struct, frozen=True, kw_only=True):
@@ -21,6 +22,13 @@ class TradeOff(Struct, frozen=True, kw_only=True):
     def traffic(self) -> Traffic:
         chosen = deployment({"profile": self.profile, **self.settings})
         return Traffic(deployment=chosen, requests_s=self.requests_s)
+
+
+class Otherwise(NamedTuple):
+    """Assumptions of which some are others."""
+
+    meaning: str
+    assume: Assumptions
 
 
 LATER = {"persist.source.batchingWindowMs": "30000"}
@@ -78,4 +86,17 @@ TRADE_OFFS = (
         settings={"persist.eventStore": "items", "persist.source.batchingWindowMs": "0"},
         meaning="each event is an item of its own within a second, and resends are known for ever",
     ),
+)
+
+OTHERWISE = (
+    Otherwise("as assumed", Assumptions()),
+    Otherwise("20 programs get the events", Assumptions(programs=20)),
+    Otherwise("1,000 programs get them", Assumptions(programs=1_000)),
+    Otherwise("requests of 2 KB, of which events keep as little", Assumptions(request_bytes=2_000)),
+    Otherwise(
+        "requests of 2 KB, and events four times as large",
+        Assumptions(request_bytes=2_000, framed_bytes=200, item_bytes=1_400),
+    ),
+    Otherwise("a connection for each request", Assumptions(requests_per_connection=1)),
+    Otherwise("answers of 100 bytes, as to pixels", Assumptions(answer_bytes=100)),
 )
