@@ -25,6 +25,7 @@ BILLED: dict[str, tuple[str, ...]] = {
     "AWS::Lambda::Function": ("Lambda `persist`", "Lambda `refresh`"),
     "AWS::Logs::LogGroup": ("CloudWatch, logs",),
     "AWS::Logs::MetricFilter": ("CloudWatch, metrics",),
+    "AWS::S3::Bucket": ("S3, counts of what failed", "CloudWatch, metrics"),
     "AWS::SecretsManager::Secret": ("Secrets Manager",),
     "AWS::WAFv2::WebACL": ("WAF",),
 }
@@ -56,7 +57,6 @@ FREE: dict[str, str] = {
     "AWS::IAM::Policy": NO_CHARGE,
     "AWS::IAM::Role": NO_CHARGE,
     "AWS::Lambda::EventSourceMapping": "Its invocations are paid for, its reads are not.",
-    "AWS::S3::Bucket": "What failed is little, and its request metrics are there only while something fails.",
     "AWS::S3::BucketPolicy": NO_CHARGE,
     "AWS::SNS::Subscription": "The first thousand mails of a month cost nothing.",
     "AWS::SNS::Topic": "An alarm is a message, of which the first million of a month cost nothing.",

@@ -7,18 +7,13 @@ nothing else: no account is asked. `python -m cdk.cost_page` writes docs/cost.md
 import math
 from collections.abc import Iterator
 
-import msgspec
-
 from cdk import prices
+from cdk.defaults import DEFAULT_FAILOVER_MS, DEFAULT_LOOK_INTERVAL_MS
 from cdk.lines import GB, HOURS, SECONDS, Line, Part, counted
 from cdk.profiles import Deployment, Function, Service, Stream
 from cdk.traffic import CALLS_AT_ONCE, READING_AGENTS, STATEMENTS_PER_CALL, Traffic, distinct
 from cdk.watching import watching
-from workers.settings import WorkerSettings
 
-DEFAULTS = {spec.name: spec.default for spec in msgspec.structs.fields(WorkerSettings)}
-DEFAULT_FAILOVER_MS: int = DEFAULTS["failover_ms"]
-DEFAULT_LOOK_INTERVAL_MS: int = DEFAULTS["look_interval_ms"]
 UNITS_OF_A_LOOK = 0.5
 """An eventually consistent read of an item."""
 FREE_RETENTION_HOURS = 24

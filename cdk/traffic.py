@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from cdk.defaults import DEFAULT_REPORT_MS
 from cdk.profiles import Deployment, Service
 
 
@@ -35,7 +36,7 @@ class Assumptions(Struct, frozen=True, kw_only=True):
     item_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an item of an event")] = 60e-6
     packed_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an event, packed")] = 15e-6
     poll_s: Annotated[float, Meta(description="seconds between Lambda's reads of a shard")] = 1
-    message_bytes: Annotated[float, Meta(description="bytes of a program's totals in Redis's messages")] = 300
+    message_bytes: Annotated[float, Meta(description="bytes of a message that Redis sends to trackers")] = 300
 
 
 FRAME_MOST_BYTES = 24_000
@@ -133,9 +134,11 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
     @property
     def between_zones_bytes_s(self) -> float:
-        """Messages of Redis to every task, of which those in its own zone are no such thing."""
-        zones = self.deployment.network.zones
-        return self.counted_s * self.assume.message_bytes * self.tracker_tasks * (1 - 1 / zones)
+        """Messages of Redis to every tracker, of which those in its own zone are no such thing: totals, and
+        how far behind each agent is on each shard."""
+        messages_s = self.counted_s + self.leases * 1_000 / DEFAULT_REPORT_MS
+        elsewhere = 1 - 1 / self.deployment.network.zones
+        return messages_s * self.assume.message_bytes * self.tracker_tasks * elsewhere
 
     @property
     def public_addresses(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from cdk import prices
+from cdk.defaults import DEFAULT_FAILURES_MS
 from cdk.lines import GB, SECONDS, Line
 from cdk.traffic import Traffic
 from schemas import metrics
@@ -15,6 +16,9 @@ TRACKING_POLICIES, ALARMS_OF_A_POLICY = 3, 2
 "Use a target metric to scale Amazon ECS services")."""
 FILTER_METRICS = 2
 """Made of lines of the trackers' log."""
+BUCKET_METRICS = 7
+"""Of requests to the bucket of what failed, which the workers make all the time: all, lists, errors of either
+kind, bytes down and two latencies."""
 INSIGHTS_METRICS = 8 + 2 * 11 + 2 * 6
 """Of Container Insights: for a cluster, for each of two services and for each of two kinds of task."""
 DIMENSION_VALUES = {"level": 3, "outcome": 3, "reason": 1, "status": 3, "reader": 5}
@@ -34,6 +38,8 @@ def watching(traffic: Traffic) -> Iterator[Line]:
     yield Line("CloudWatch, alarms", alarm_metrics(traffic) * prices.ALARM_METRIC.usd, "watching")
     yield Line("CloudWatch, metrics", custom_metrics(traffic) * prices.METRIC.usd, "watching")
     yield Line("CloudWatch, dashboard", prices.DASHBOARD.usd, "watching")
+    lists = SECONDS * 1_000 / DEFAULT_FAILURES_MS
+    yield Line("S3, counts of what failed", lists * prices.LIST.usd, "watching")
     log_gb = _log_bytes_s(traffic) * SECONDS / GB
     kept_months = traffic.deployment.monitoring.log_days / 30
     usd = log_gb * (prices.LOG_IN.usd + kept_months * prices.LOG_KEPT.usd)
@@ -47,11 +53,12 @@ def alarm_metrics(traffic: Traffic) -> int:
 
 
 def custom_metrics(traffic: Traffic) -> int:
-    """Those that the product writes into its log, of all tasks together; those of filters and of insights."""
+    """Those that the product writes into its log, of all tasks together; those of filters, of the bucket of
+    what failed, and of insights."""
     of_parts = (metrics.TRACKER, metrics.WORKERS, metrics.FUNCTIONS, metrics.FUNCTIONS)
     own = sum(map(_combinations, of_parts))
     insights = INSIGHTS_METRICS if traffic.deployment.monitoring.container_insights else 0
-    return own + FILTER_METRICS + insights
+    return own + FILTER_METRICS + BUCKET_METRICS + insights
 
 
 def _combinations(written: Iterable[Metric]) -> int:
