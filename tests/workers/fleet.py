@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from tests.workers.turns import Commit
 ROOT = Path(__file__).parents[2]
 WORKERS = 3
 KILL_EVERY_S = 2.0
+START_TIMEOUT_S = 30
+LOOK_EVERY_S = 0.02
 LINE = re.compile(r"^(\d+\.\d+) (.*)$", re.MULTILINE)
 COMMIT = re.compile(r"(\S+): commit (\d+) under (\S+)")
 
@@ -46,7 +48,7 @@ class Fleet:
 
     async def start(self) -> None:
         self._started += 1
-        with (self._logs / f"{self._started}.log").open("wb") as output:
+        with self._log(self._started).open("wb") as output:
             self.processes[self._started] = await asyncio.create_subprocess_exec(
                 *(sys.executable, *self._command),
                 cwd=ROOT,
@@ -61,6 +63,12 @@ class Fleet:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+    async def at_work(self) -> None:
+        """Returns once all workers are, as they say."""
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while not all(b" works on " in self._log(each).read_bytes() for each in self.processes):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_EVERY_S)
 
     def lines(self) -> list[Line]:
         """What the workers said, line by line and in order; without what has no time before it."""
@@ -78,6 +86,9 @@ class Fleet:
                 found.setdefault(key, []).append((int(epoch), token))
         return found
 
+    def _log(self, worker: int) -> Path:
+        return self._logs / f"{worker}.log"
+
 
 @asynccontextmanager
 async def mustered(fleet: Fleet) -> AsyncIterator[Fleet]:
@@ -89,11 +100,16 @@ async def mustered(fleet: Fleet) -> AsyncIterator[Fleet]:
             await fleet.kill(worker)
 
 
-async def decimate(fleet: Fleet, chance: random.Random, *, kills: int) -> None:
-    """Starts the workers, and then kills one and starts another, again and again."""
+async def decimate(
+    fleet: Fleet, chance: random.Random, *, kills: int, then: Callable[[int], object] = lambda kill: None
+) -> None:
+    """Starts the workers, and then kills one and starts another, again and again, and tells `then` the number
+    of each kill. There are always as many workers: where one takes long to start, the next kill waits for it.
+    """
     for _ in range(WORKERS):
         await fleet.start()
-    for _ in range(kills):
-        await asyncio.sleep(KILL_EVERY_S)
+    for kill in range(kills):
+        await asyncio.gather(asyncio.sleep(KILL_EVERY_S), fleet.at_work())
         await fleet.kill(chance.choice(list(fleet.processes)))
         await fleet.start()
+        then(kill)

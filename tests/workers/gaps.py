@@ -22,6 +22,7 @@ class Sign(NamedTuple):
     owner: str | None
     token: str | None
     counter: int
+    has_ended: bool
 
 
 class Gap(NamedTuple):
@@ -59,13 +60,14 @@ class Watchman:
             Gap(key, *each)
             for key, signs in self._signs.items()
             for each in pairwise([*signs, signs[-1]._replace(at_s=self._last_s)])
+            if not each[0].has_ended
         ]
         return sorted(found, key=lambda gap: -gap.length_s)
 
     def _note(self, lease: Lease, now_s: float) -> None:
         self._last_s = now_s
         signs = self._signs.setdefault(lease.key, [])
-        sign = Sign(now_s, lease.owner, lease.token, lease.counter)
+        sign = Sign(now_s, lease.owner, lease.token, lease.counter, lease.has_ended)
         if not signs or signs[-1][1:] != sign[1:]:
             signs.append(sign)
 

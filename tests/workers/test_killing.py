@@ -1,16 +1,19 @@
-"""Worker processes on MiniStack, killed at random under load: nothing lost, nothing counted twice."""
+"""Worker processes that are killed at random under load: nothing is lost, and nothing counted twice."""
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 
 from schemas.leases import entry_from_row, lease_from_row
+from tests.kinesis import InMemoryKinesis
+from tests.kinesis_http import served
 from tests.workers.conftest import FAILOVER_S, MANY_SHARDS
 from tests.workers.counting import Numbered, Seen, encode
 from tests.workers.fleet import Fleet, decimate, mustered
@@ -50,11 +53,12 @@ class Books:
 
     async def counted(self, table: str, kind: Any) -> dict[str, Any]:
         rows = await self._rows(self._leases_table)
-        epochs = {lease.key: lease.epoch for lease in map(lease_from_row, rows)}
+        leases = [lease for lease in map(lease_from_row, rows) if not lease.has_ended]
+        epochs = {lease.key: lease.epoch for lease in leases}
         found = {}
         for row in await self._rows(self._state_table):
-            entry = entry_from_row(row)
-            value = entry.as_of(epochs[str(row["lease_key"]["S"])])
+            entry, key = entry_from_row(row), str(row["lease_key"]["S"])
+            value = entry.as_of(epochs[key]) if key in epochs else None
             if entry.table == table and value is not None:
                 found[msgspec.json.decode(entry.key)] = msgspec.msgpack.decode(value, type=kind)
         return found
@@ -85,22 +89,59 @@ async def fleet(tmp_path: Path, worker_environment: dict[str, str]) -> AsyncIter
         yield fleet
 
 
-async def ordeal(fleet: Fleet, books: Books, kinesis: Any, stream: str, *, kills: int) -> None:
+@pytest.fixture
+def memory() -> InMemoryKinesis:
+    return InMemoryKinesis(stream=f"events-{uuid4()}", shards=MANY_SHARDS)
+
+
+@pytest.fixture
+async def memory_fleet(
+    tmp_path: Path, worker_environment: dict[str, str], memory: InMemoryKinesis
+) -> AsyncIterator[Fleet]:
+    """Workers that read from the Kinesis in memory, and have their leases and state in MiniStack."""
+    async with served(memory) as url:
+        environment = worker_environment | {"AWS_ENDPOINT_URL_KINESIS": url, "EVENT_STREAM": memory.stream}
+        async with mustered(Fleet(environment, tmp_path)) as fleet:
+            yield fleet
+
+
+async def ordeal(
+    fleet: Fleet,
+    books: Books,
+    kinesis: Any,
+    stream: str,
+    *,
+    kills: int,
+    then: Callable[[int], object] = lambda kill: None,
+) -> None:
     """Load and kills, then calm, until all is counted."""
     chance = random.Random(kills)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(books.send(kinesis, stream, chance))
         watching = tasks.create_task(books.watchman.watch())
-        await decimate(fleet, chance, kills=kills)
+        await decimate(fleet, chance, kills=kills, then=then)
         books.over = True
         watching.cancel()
     await books.until_counted()
 
 
-async def assert_whole(fleet: Fleet, books: Books) -> None:
+async def assert_whole(fleet: Fleet, books: Books, *, shards: int = MANY_SHARDS) -> None:
+    """Every event was counted in its order and once, and each shard had one owner at a time."""
     assert await books.counted("astray", int) == {}
-    assert len(fleet.commits()) == MANY_SHARDS
+    assert len(fleet.commits()) == shards
     assert intruded(fleet.commits()) == []
+
+
+def assert_owned(fleet: Fleet, books: Books) -> None:
+    """No shard was without an owner for long."""
+    gaps = books.watchman.gaps()
+    killed_s = sorted(fleet.killed_s.values())
+    print(f"{books.sent.total()} events, {len(killed_s)} kills in {killed_s[-1] - killed_s[0]:.0f} s")
+    print(
+        f"{gaps[0].length_s:.1f} s without an owner at most; all over {FAILOVER_S} s, from the last renewal:"
+    )
+    print(told(gaps, fleet, over_s=FAILOVER_S))
+    assert gaps[0].length_s <= FAILOVER_S + 2
 
 
 async def test_a_few_kills_lose_nothing_and_count_nothing_twice(
@@ -118,7 +159,31 @@ async def test_forty_seconds_of_kills_lose_nothing_and_leave_no_shard_unowned_fo
     await ordeal(fleet, books, kinesis, shards, kills=20)
 
     await assert_whole(fleet, books)
-    gaps = books.watchman.gaps()
-    print(f"{books.sent.total()} events, {gaps[0].length_s:.1f} s without an owner at most")
-    print(told(gaps, fleet, over_s=FAILOVER_S))
-    assert gaps[0].length_s <= FAILOVER_S + 2
+    assert_owned(fleet, books)
+
+
+@pytest.mark.faults
+async def test_so_it_is_on_the_kinesis_in_memory(
+    memory_fleet: Fleet, books: Books, memory: InMemoryKinesis
+) -> None:
+    await ordeal(memory_fleet, books, memory, memory.stream, kills=20)
+
+    await assert_whole(memory_fleet, books)
+    assert_owned(memory_fleet, books)
+
+
+@pytest.mark.faults
+async def test_so_it_is_where_shards_are_split_and_merged_between_kills(
+    memory_fleet: Fleet, books: Books, memory: InMemoryKinesis
+) -> None:
+    def reshard(kill: int) -> None:
+        if kill % 6 == 2:
+            memory.split(memory.open_shard_ids[0])
+        if kill % 6 == 5:
+            memory.merge(*memory.open_shard_ids[-2:])
+
+    await ordeal(memory_fleet, books, memory, memory.stream, kills=20, then=reshard)
+
+    await assert_whole(memory_fleet, books, shards=len(memory.shard_ids))
+    assert len(memory.shard_ids) > len(memory.open_shard_ids) == MANY_SHARDS
+    assert_owned(memory_fleet, books)

@@ -14,7 +14,9 @@ from schemas.frames import encode_frame
 from schemas.minutes import Minute, minute_of
 from schemas.redis import minute_key, read_minute
 from tests.factories import core_data, view
+from tests.workers.conftest import MANY_SHARDS
 from tests.workers.fleet import Fleet, decimate, mustered
+from tests.workers.turns import intruded
 from workers.outlets import redis_client
 
 CALM_S = 60
@@ -79,7 +81,8 @@ async def test_the_minutes_of_tally_are_exact_after_forty_seconds_of_kills(
     tmp_path: Path, worker_environment: dict[str, str], kinesis: Any, shards: str
 ) -> None:
     chance, minutes = random.Random(40), Minutes(worker_environment["REDIS_URL"])
-    async with mustered(Fleet(worker_environment, tmp_path, ("-m", "workers", "worker", "tally"))) as fleet:
+    environment = worker_environment | {"LOG_LEVEL": "DEBUG"}
+    async with mustered(Fleet(environment, tmp_path, ("-m", "workers", "worker", "tally"))) as fleet:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(minutes.send(kinesis, shards, chance))
             await decimate(fleet, chance, kills=KILLS)
@@ -88,3 +91,5 @@ async def test_the_minutes_of_tally_are_exact_after_forty_seconds_of_kills(
 
     print(f"{len(minutes.sent)} events, each sent twice, in {len(minutes.expected())} minutes")
     assert await minutes.counted() == minutes.expected()
+    assert len(fleet.commits()) == MANY_SHARDS
+    assert intruded(fleet.commits()) == []
