@@ -71,8 +71,10 @@ READ_ON = """
   them has provisioned read units, too, and `persist` reads ten minutes of packs when it starts cold.
 - **Secrets** cost $0.40 each, and would cost nothing as parameters of Systems Manager: but CloudFormation can
   neither make an encrypted parameter nor make up its value.
-- **A second node of Redis** is for failover. Without it every task would read DynamoDB, and no change would
-  arrive at once, until AWS has replaced the first.
+- **A second node of Redis** (${node} in `small`) is for failover. Without it every task would read DynamoDB,
+  and no change would arrive at once, until AWS has replaced the first.
+- **A stream for touches** costs a shard (${shard}). They could be on the update stream: then `refresh` would
+  be called for each click and conversion, and a burst of clicks would delay changes of core data.
 """
 NO_LINE = """
 Nor have types that are free by nature, as routes and roles are; the two images and the bundles that a
@@ -148,8 +150,13 @@ def _why() -> str:
 
 def _read_on() -> str:
     small = Traffic(deployment=PROFILES["small"], requests_s=10)
-    watching = f"{usd_of(bill(small), 'watching'):,.0f}"
-    return READ_ON.format(metrics=custom_metrics(small), watching=watching)
+    lines = bill(small)
+    return READ_ON.format(
+        metrics=custom_metrics(small),
+        watching=f"{usd_of(lines, 'watching'):,.0f}",
+        node=f"{sum(line.usd for line in lines if 'nodes of' in line.what) / 2:,.0f}",
+        shard=_sum(lines, "touch stream"),
+    )
 
 
 def _sum(lines: list[Line], what: str) -> str:

@@ -39,9 +39,7 @@ def test_a_hundred_a_second_are_taken_in_and_stored_for_less_than_150_dollars() 
     assert comparable(SMALL, 100) < 150
 
 
-def test_ten_a_second_are_taken_in_for_less_than_clickstreams_ingestion_and_stored_with_longer_batches() -> (
-    None
-):
+def test_ten_a_second_are_stored_for_less_than_clickstreams_ingestion_where_batches_may_wait() -> None:
     patient = deployment({**LATER, **SPOT_TRACKERS})
 
     assert usd_of(lines(SMALL, 10), "taking in") < CLICKSTREAM[10]
