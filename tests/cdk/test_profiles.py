@@ -1,7 +1,16 @@
+import re
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from cdk.profiles import LARGE, PROFILES, SMALL, STANDARD, deployment
 from schemas.errors import SettingsError
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = "|".join(name for name, part in msgspec.to_builtins(SMALL).items() if isinstance(part, dict))
+NAMED = re.compile(rf"(?<![\w-])((?:{PARTS})(?:\.[a-z]{{2}}\w*)+)(?:=(\w+))?")
+"""A setting as documents name it, with the value that they give it."""
 
 
 def test_no_context_is_the_small_profile() -> None:
@@ -63,3 +72,22 @@ def test_the_keys_of_cdk_itself_are_passed_over() -> None:
 def test_what_is_wrong_is_named(key: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         deployment({key: value})
+
+
+def own(key: str) -> object:
+    """The value of a path of fields in the small profile."""
+    value = msgspec.to_builtins(SMALL)
+    for field in key.split("."):
+        value = value[field]
+    return value
+
+
+@pytest.mark.parametrize("page", ["aws.md", "cost.md", "decisions/0033-public-tasks.md"])
+def test_every_setting_that_a_page_names_is_one_and_takes_the_value_that_it_is_given(page: str) -> None:
+    named = NAMED.findall((ROOT / "docs" / page).read_text())
+
+    assert named
+    for key, value in named:
+        assert not isinstance(own(key), dict), key
+        if value:
+            deployment({key: value, "monitoring.email": "team@example.com"})
