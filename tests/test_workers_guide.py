@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workers.agents import guard, recent, sketch
-from workers.agents.matching import WINDOW_MS
+from workers.agents import recent, sketch
 from workers.runtime.table import KEY_MAX_BYTES, VALUE_MAX_BYTES
+from workers.settings import AgentSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = (ROOT / "docs" / "workers.md").read_text()
@@ -41,13 +41,14 @@ def test_the_guide_tells_the_limits_as_they_are(limit: int) -> None:
 
 
 def test_the_guide_tells_how_long_a_click_is_good_for() -> None:
-    assert WINDOW_MS == 30 * 60_000
+    assert AgentSettings().matcher_window_ms == 30 * 60_000
     assert "half an hour" in GUIDE
 
 
 def test_the_guide_tells_what_a_flood_is() -> None:
-    high, low, watched = guard.HIGH, guard.LOW, guard.WATCHED_MAX
+    told = AgentSettings()
 
-    assert (guard.WINDOW_MS, guard.FLAG_MS) == (10_000, 60_000)
-    assert f"{high} clicks within 10 seconds, and {low} in each 10 seconds after that" in GUIDE
-    assert f"the {watched} busiest visitors of a shard are watched" in GUIDE
+    assert (told.guard_window_ms, told.guard_flag_ms) == (10_000, 60_000)
+    flood = f"{told.guard_high} clicks within 10 seconds, and {told.guard_low} in each 10 seconds after that"
+    assert flood in GUIDE
+    assert f"the {told.guard_watched_max} busiest visitors of a shard are watched" in GUIDE

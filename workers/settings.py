@@ -7,6 +7,8 @@ from msgspec import Meta, field
 from schemas.settings import AwsSettings, Name, Positive, RedisSettings, ServiceSettings
 
 SHORTEST_RECORD_AGE_S = 60
+GUARD_WATCHED_MOST = 2_000
+"""Of a program and window: an entry of a table holds twice as many, where two shards become one."""
 
 
 class HostSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -48,7 +50,37 @@ class HostSettings(ServiceSettings, frozen=True, kw_only=True):
             raise ValueError("LAMBDA_MAXIMUM_RECORD_AGE_S is neither -1 nor at least 60")
 
 
-class WorkerSettings(RedisSettings, frozen=True, kw_only=True):
+class AgentSettings(RedisSettings, frozen=True, kw_only=True):
+    """What agents may ask for, as a parameter of this type or in the window of a table.
+
+    A window that is changed begins anew: what is in the old one then is not looked at again.
+    """
+
+    guard_window_ms: Positive = field(name="GUARD_WINDOW_MS", default=10_000)
+    """In which the clicks of a visitor on a program are counted."""
+    guard_high: Positive = field(name="GUARD_HIGH_CLICKS", default=100)
+    """So many in a window are a flood."""
+    guard_low: Positive = field(name="GUARD_LOW_CLICKS", default=20)
+    """So many are still one, where the window before had one."""
+    guard_flag_ms: Positive = field(name="GUARD_FLAG_MS", default=60_000)
+    """How long behind its window a flag lasts: longer than a window, so that it is renewed in time."""
+    guard_watched_max: Annotated[int, Meta(ge=1, le=GUARD_WATCHED_MOST)] = field(
+        name="GUARD_WATCHED_MAX", default=500
+    )
+    """Visitors of one program in one window, on one shard."""
+    matcher_window_ms: Positive = field(name="MATCHER_WINDOW_MS", default=1_800_000)
+    """How long after a click a conversion is due to it."""
+    tally_lateness_ms: Positive = field(name="TALLY_LATENESS_MS", default=300_000)
+    """How long behind the newest event a minute is open: longer than a tracker keeps what it cannot put."""
+
+    def __post_init__(self) -> None:
+        if self.guard_low > self.guard_high:
+            raise ValueError("GUARD_LOW_CLICKS is more than GUARD_HIGH_CLICKS")
+        if self.guard_flag_ms <= self.guard_window_ms:
+            raise ValueError("GUARD_FLAG_MS is not longer than GUARD_WINDOW_MS")
+
+
+class WorkerSettings(AgentSettings, frozen=True, kw_only=True):
     """A worker of stream agents."""
 
     event_stream: Name = field(name="EVENT_STREAM")

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 
 from tests.system.conftest import Stack, until
-from workers.agents.guard import HIGH
+from workers.settings import AgentSettings
 
 BODY: dict[str, Any] = {"name": "sale", "customerId": 9124, "customerName": "Customer2", "checksum": "124"}
 BUDGET = 1_000
@@ -71,7 +71,7 @@ def test_a_raised_budget_counts_again_at_once(stack: Stack) -> None:
 
 def test_who_floods_a_program_with_clicks_does_not_count_and_others_do(stack: Stack) -> None:
     program_id = _put(stack)
-    _ask(stack.trackers[0], program_id, items=2 * HIGH, kind="click", visitor="flood")
+    _ask(stack.trackers[0], program_id, items=2 * AgentSettings().guard_high, kind="click", visitor="flood")
 
     for tracker in stack.trackers:
         _until_refused(tracker, program_id, visitor="flood")

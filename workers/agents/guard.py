@@ -1,18 +1,19 @@
 """Finds the visitors who flood a program with clicks, and tells until when their events do not count.
 
-A visitor floods with HIGH clicks in a window, and after that with LOW in each further window: so a flag does
-not come and go with a visitor who is about at the mark. Clicks count here whatever a tracker made of them, or
-a flag would end itself; so does a click that is sent again. Events without visitor are not judged, and all
-events of one visitor are on one shard. A reshard forgets the window at hand.
+A visitor floods with GUARD_HIGH_CLICKS in a window, and after that with GUARD_LOW_CLICKS in each further
+window: so a flag does not come and go with a visitor who is about at the mark. Clicks count here whatever a
+tracker made of them, or a flag would end itself; so does a click that is sent again. Events without visitor
+are not judged, and all events of one visitor are on one shard. A reshard forgets the window at hand.
 
-Of a window WATCHED_MAX visitors of a program are watched. Where another comes, everybody loses a click (Misra
-and Gries, "Finding repeated elements", 1982): so no visitor is ever taken to have made more clicks than he
-did, and of N clicks he is taken to have made at most N / WATCHED_MAX too few.
+Of a window GUARD_WATCHED_MAX visitors of a program are watched, and more only where two shards become one.
+Where another comes, everybody loses a click (Misra and Gries, "Finding repeated elements", 1982): so no
+visitor is ever taken to have made more clicks than he did, and of N clicks he is taken to have made at most
+N / GUARD_WATCHED_MAX too few.
 """
 
+import operator
 from collections.abc import Iterable
 from hashlib import blake2b
-from heapq import nlargest
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -23,17 +24,9 @@ from workers.agents.app import agents, events
 from workers.runtime.sink import Sink
 from workers.runtime.stream import Stream
 from workers.runtime.table import TableOptions, WindowedTable
-from workers.runtime.window import tumbling
+from workers.runtime.window import Windowing, tumbling
+from workers.settings import AgentSettings
 
-WINDOW_MS = 10_000
-HIGH = 100
-"""So many clicks of one visitor in a window are a flood: ten a second."""
-LOW = 20
-"""So many are still one, where the window before had one."""
-FLAG_MS = 60_000
-"""How long behind its window a flag lasts: longer than a window, so that it is renewed in time."""
-WATCHED_MAX = 500
-"""Visitors of one program in one window, on one shard."""
 BATCH_MAX = 500
 BATCH_MS = 50
 """Events are judged so many at a time, or so long after the first of them."""
@@ -58,54 +51,60 @@ class Judged(NamedTuple):
     flooding: dict[str, int]
 
 
-def merged(first: Crowd, second: Crowd) -> Crowd:
-    """The busiest visitors of two shards, which have none in common."""
-    return dict(nlargest(WATCHED_MAX, (first | second).items(), key=lambda each: each[1].count))
+def windows(settings: AgentSettings) -> Windowing:
+    """A window stays open while the next is, which looks back at it."""
+    return tumbling(settings.guard_window_ms, lateness_ms=settings.guard_window_ms)
 
 
-CROWDS = TableOptions(window=tumbling(WINDOW_MS, lateness_ms=WINDOW_MS), merge=merged)
-"""A window stays open while the next is, which looks back at it."""
+CROWDS = TableOptions(window=windows, merge=operator.or_)
 
 
 @agents.agent(events)
 async def guard(
-    stream: Stream[Event], crowds: Annotated[WindowedTable[str, Crowd], CROWDS], updates: Sink[Update]
+    stream: Stream[Event],
+    crowds: Annotated[WindowedTable[str, Crowd], CROWDS],
+    updates: Sink[Update],
+    settings: AgentSettings,
 ) -> None:
+    window_ms = settings.guard_window_ms
     async for batch in stream.take(BATCH_MAX, within_ms=BATCH_MS):
-        for (program_id, start_ms), visitors in clicks_of(batch).items():
-            before = [pane[program_id] for pane in crowds.between(start_ms - WINDOW_MS, start_ms - 1)]
+        for (program_id, start_ms), visitors in clicks_of(batch, window_ms).items():
+            before = [pane[program_id] for pane in crowds.between(start_ms - window_ms, start_ms - 1)]
             for pane in crowds.at(start_ms):
-                judged = judge(pane[program_id], before[0] if before else {}, visitors)
+                judged = judge(pane[program_id], before[0] if before else {}, visitors, settings)
                 pane[program_id] = judged.crowd
                 for visitor, clicks in judged.flooding.items():
-                    updates.send(flag(program_id, start_ms, visitor, clicks))
+                    updates.send(flag(program_id, start_ms, visitor, clicks, settings))
 
 
-def clicks_of(batch: Iterable[Event]) -> dict[tuple[str, int], list[str]]:
+def clicks_of(batch: Iterable[Event], window_ms: int) -> dict[tuple[str, int], list[str]]:
     """Who clicked, a name for each click, by program and start of the window."""
     groups: dict[tuple[str, int], list[str]] = {}
     for event in batch:
         if isinstance(event, Click) and event.visitor:
-            start_ms = event.received_at_ms - event.received_at_ms % WINDOW_MS
+            start_ms = event.received_at_ms - event.received_at_ms % window_ms
             groups.setdefault((event.program.program_id, start_ms), []).append(event.visitor)
     return groups
 
 
-def judge(crowd: Crowd, before: Crowd, visitors: Iterable[str]) -> Judged:
+def judge(crowd: Crowd, before: Crowd, visitors: Iterable[str], settings: AgentSettings) -> Judged:
     """The crowd with these clicks. `before` is that of the window before."""
     judged = Judged(dict(crowd), {})
     for visitor in visitors:
         name = name_of(visitor)
         flooded = name in before and before[name].floods
-        clicks = _clicked(judged.crowd, name, LOW if flooded else HIGH)
+        mark = settings.guard_low if flooded else settings.guard_high
+        clicks = _clicked(judged.crowd, name, mark, settings.guard_watched_max)
         if clicks is not None:
             judged.flooding[visitor] = clicks
     return judged
 
 
-def flag(program_id: str, start_ms: int, visitor: str, clicks: int) -> VisitorFlagged:
+def flag(
+    program_id: str, start_ms: int, visitor: str, clicks: int, settings: AgentSettings
+) -> VisitorFlagged:
     """What is told of a visitor whose flood began in the window that starts then."""
-    until_ms = start_ms + WINDOW_MS + FLAG_MS
+    until_ms = start_ms + settings.guard_window_ms + settings.guard_flag_ms
     return VisitorFlagged(program_id=program_id, visitor=visitor, until_ms=until_ms, clicks=clicks)
 
 
@@ -113,9 +112,9 @@ def name_of(visitor: str) -> bytes:
     return blake2b(visitor.encode(), digest_size=NAME_BYTES).digest()
 
 
-def _clicked(crowd: Crowd, name: bytes, mark: int) -> int | None:
+def _clicked(crowd: Crowd, name: bytes, mark: int, watched_max: int) -> int | None:
     """Adds a click to the crowd. The visitor's clicks where a flood begins with this one, at the mark."""
-    if name not in crowd and len(crowd) >= WATCHED_MAX:
+    if name not in crowd and len(crowd) >= watched_max:
         _thin_out(crowd)
         return None
     held = crowd.get(name, Clicks())

@@ -11,16 +11,18 @@ from typing import Annotated
 from schemas.events import Event
 from schemas.updates import ConversionMatched, Update
 from workers.agents.app import agents, events, touches
-from workers.agents.matching import WINDOW_MS, Trail, is_known, keys_of, matches, with_event
+from workers.agents.matching import Trail, is_known, keys_of, matches, with_event
 from workers.runtime.sink import Sink
 from workers.runtime.stream import Keyed, Stream
 from workers.runtime.table import TableOptions, WindowedTable
-from workers.runtime.window import tumbling
+from workers.runtime.window import Windowing, tumbling
+from workers.settings import AgentSettings
 
-LATENESS_MS = WINDOW_MS
-"""How far behind the newest event one may come and still find its match."""
-TRAILS = TableOptions(window=tumbling(WINDOW_MS, lateness_ms=WINDOW_MS + LATENESS_MS))
-"""A window is asked for by the conversions of the next one, so it stays as long as those may be late."""
+
+def windows(settings: AgentSettings) -> Windowing:
+    """An event may come a window behind the newest and still find its match. A window is asked for by the
+    conversions of the next one, so it stays as long as those may be late."""
+    return tumbling(settings.matcher_window_ms, lateness_ms=2 * settings.matcher_window_ms)
 
 
 @agents.agent(events)
@@ -31,16 +33,19 @@ async def rekey(stream: Stream[Event], touches: Sink[Keyed[Event]]) -> None:
 @agents.agent(touches)
 async def matcher(
     stream: Stream[Keyed[Event]],
-    trails: Annotated[WindowedTable[str, Trail], TRAILS],
+    trails: Annotated[WindowedTable[str, Trail], TableOptions(window=windows)],
     matched: Sink[ConversionMatched],
     updates: Sink[Update],
+    settings: AgentSettings,
 ) -> None:
+    window_ms = settings.matcher_window_ms
     async for touch in stream:
         at_ms = touch.event.received_at_ms
-        around = trails.between(at_ms - WINDOW_MS, at_ms + WINDOW_MS)
+        around = trails.between(at_ms - window_ms, at_ms + window_ms)
         if not is_known(touch.event, (pane[touch.key] for pane in around)):
             for pane in trails.at(at_ms):
                 pane[touch.key] = with_event(pane[touch.key], touch.event)
-            for match in matches(touch.key, touch.event, [pane[touch.key] for pane in around]):
+            known = [pane[touch.key] for pane in around]
+            for match in matches(touch.key, touch.event, known, window_ms=window_ms):
                 matched.send(match)
                 updates.send(match)

@@ -1,7 +1,7 @@
 """Which click a conversion is due to. Pure.
 
 A conversion that names a click is due to the last click of that id, one that names none to the last click
-of its visitor: of the same program, at most WINDOW_MS before it. What does not count is due to nothing.
+of its visitor: of the same program, at most a window before it. What does not count is due to nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,6 @@ from schemas.dynamodb import expires_at_s
 from schemas.events import Click, Conversion, Event
 from schemas.updates import ConversionMatched, MatchedBy
 
-WINDOW_MS = 1_800_000
-"""How long after a click a conversion is due to it."""
 KEPT = 100
 """Of one key, program and window the newest clicks, and the newest conversions."""
 HASH_BYTES = 16
@@ -63,19 +61,20 @@ def is_known(event: Event, trails: Iterable[Trail]) -> bool:
     return any(touch.message_id == event.message_id for some in touches for touch in some)
 
 
-def matches(key: str, event: Event, trails: Iterable[Trail]) -> Iterator[ConversionMatched]:
+def matches(
+    key: str, event: Event, trails: Iterable[Trail], *, window_ms: int
+) -> Iterator[ConversionMatched]:
     """What `event`, on the trails already, makes known: a conversion its click, a click its conversions."""
     known = list(trails)
     clicks = [click for trail in known for click in trail.clicks]
     for conversion in (each for trail in known for each in trail.conversions):
-        click = _last_before(conversion, clicks)
+        click = _last_between(conversion.at_ms - window_ms, conversion.at_ms, clicks)
         if click is not None and event.message_id in (click.message_id, conversion.message_id):
             yield _matched(key, event, click, conversion)
 
 
-def _last_before(conversion: Touch, clicks: Iterable[Touch]) -> Touch | None:
-    first_ms = conversion.at_ms - WINDOW_MS
-    return max((click for click in clicks if first_ms <= click.at_ms <= conversion.at_ms), default=None)
+def _last_between(first_ms: int, last_ms: int, clicks: Iterable[Touch]) -> Touch | None:
+    return max((click for click in clicks if first_ms <= click.at_ms <= last_ms), default=None)
 
 
 def _matched(key: str, event: Event, click: Touch, conversion: Touch) -> ConversionMatched:

@@ -3,7 +3,7 @@
 An event is counted in the minute it was received in, once: a message id that comes again within the last
 REMEMBERED of its shard is not counted again, and neither a kill nor a move of the shard makes a difference.
 In the minute in which the stream is resharded an event that is sent again, and a visitor who comes again,
-may count twice. What is more than LATENESS_MS late is left to the totals.
+may count twice. What is more than TALLY_LATENESS_MS late is left to the totals.
 """
 
 import operator
@@ -20,17 +20,19 @@ from workers.agents.sketch import distinct, merged, with_visitor
 from workers.runtime.sink import Sink
 from workers.runtime.stream import Stream
 from workers.runtime.table import Table, TableOptions, WindowedTable
-from workers.runtime.window import tumbling
-
-LATENESS_MS = 300_000
-"""How long a minute stays open behind the newest event: longer than a tracker keeps what it could not put."""
+from workers.runtime.window import Windowing, tumbling
+from workers.settings import AgentSettings
 
 Parts = dict[str, Minute]
 """What is known of a program's minute here. The first part is counted on; others came with a merged shard."""
 
-EACH_MINUTE = tumbling(MINUTE_MS, lateness_ms=LATENESS_MS)
-COUNTS = TableOptions(window=EACH_MINUTE, merge=operator.or_)
-VISITORS = TableOptions(window=EACH_MINUTE, merge=merged)
+
+def each_minute(settings: AgentSettings) -> Windowing:
+    return tumbling(MINUTE_MS, lateness_ms=settings.tally_lateness_ms)
+
+
+COUNTS = TableOptions(window=each_minute, merge=operator.or_)
+VISITORS = TableOptions(window=each_minute, merge=merged)
 RECENT = TableOptions(merge=operator.add)
 
 

@@ -9,7 +9,8 @@
             totals[event.program.program_id] += 1
 
 To register does nothing else: what agents need is bound to them by whoever runs them. An agent is called
-once for each shard, with a stream, tables and sinks of that shard's own; it ends when its stream ends.
+once for each shard, with a stream, tables and sinks of that shard's own, and the process's AgentSettings
+where it takes them; it ends when its stream ends.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ from workers.runtime.sink import Outlet, Sink
 from workers.runtime.state import State
 from workers.runtime.stream import Stream
 from workers.runtime.table import Codec, Entries, Table, TableOptions, WindowedTable
+from workers.settings import AgentSettings
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -78,12 +80,12 @@ class TableParameter(msgspec.Struct, frozen=True):
     value_type: Any
     options: TableOptions
 
-    def made(self, entries: Entries) -> Table[Any, Any] | WindowedTable[Any, Any]:
+    def made(self, entries: Entries, settings: AgentSettings) -> Table[Any, Any] | WindowedTable[Any, Any]:
         codec: Codec[Any, Any] = Codec(self.key_type, self.value_type)
-        default = self.options.default or _default(self.value_type)
-        if self.options.window is None:
+        default, window = self.options.default or _default(self.value_type), self.options.window
+        if window is None:
             return Table(entries, codec, default)
-        return WindowedTable(entries, codec, default, self.options.window)
+        return WindowedTable(entries, codec, default, window(settings) if callable(window) else window)
 
     def merged(self, first: bytes, second: bytes) -> bytes:
         """One value of two, for a key that two shards knew. Raises AgentError where none is told how."""
@@ -103,6 +105,7 @@ class Agent(Generic[T]):
         self.sinks: list[str] = []
         self._function = function
         self._stream = ""
+        self._settings = ""
         _check(function, name)
         for parameter, kind in _kinds(function).items():
             self._take(parameter, *kind)
@@ -110,13 +113,13 @@ class Agent(Generic[T]):
             raise AgentError(f"{name} takes no Stream")
 
     def bound(
-        self, state: State, outlets: Mapping[str, Outlet[Any]]
+        self, state: State, outlets: Mapping[str, Outlet[Any]], settings: AgentSettings
     ) -> Callable[[Stream[T]], Awaitable[None]]:
         """The function on `state`, which gets its tables and sinks. Raises AgentError for a lost sink."""
-        given: dict[str, object] = {}
+        given: dict[str, object] = {self._settings: settings} if self._settings else {}
         for name, parameter in self.tables.items():
             entries = Entries()
-            table = given[name] = parameter.made(entries)
+            table = given[name] = parameter.made(entries, settings)
             state.add_table(name, entries, table)
         for name in self.sinks:
             if name not in outlets:
@@ -130,13 +133,16 @@ class Agent(Generic[T]):
             self._stream = name
         elif origin is Sink:
             self.sinks.append(name)
+        elif kind is AgentSettings:
+            self._settings = name
         elif origin in (Table, WindowedTable) and (origin is WindowedTable) == bool(options.window):
             key_type, value_type = get_args(kind)
             self.tables[name] = TableParameter(key_type, value_type, options)
         elif origin in (Table, WindowedTable):
             raise AgentError(f"{self.name}: {name} needs a window if it is a WindowedTable, and only then")
         else:
-            raise AgentError(f"{self.name}: {name} is no Stream, Table, WindowedTable or Sink: {kind}")
+            kinds = "Stream, Table, WindowedTable, Sink or AgentSettings"
+            raise AgentError(f"{self.name}: {name} is no {kinds}: {kind}")
 
 
 class Timer(msgspec.Struct, frozen=True):

@@ -83,7 +83,7 @@ class ShardWork:
 
     async def _run(self, lease: Lease, parents: Sequence[Lease]) -> None:
         state = State()
-        call = self._agent.bound(state, self._services.outlets)
+        call = self._agent.bound(state, self._services.outlets, self._services.settings)
         table = self._table(lease)
         await restore(self._agent, state, table, shard=self._shard, lease=lease, parents=parents)
         position = position_of(lease)

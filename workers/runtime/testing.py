@@ -18,6 +18,7 @@ from workers.runtime.positions import Position
 from workers.runtime.run import AgentRun, Retries
 from workers.runtime.state import State
 from workers.runtime.stream import Item, Origin, Pace, Stream
+from workers.settings import AgentSettings
 
 T = TypeVar("T")
 
@@ -29,7 +30,9 @@ class TestContext(Generic[T]):
 
     __test__ = False
 
-    def __init__(self, agent: Agent[T], *, now_ms: int, attempts: int, idle_ms: int) -> None:
+    def __init__(
+        self, agent: Agent[T], settings: AgentSettings, *, now_ms: int, attempts: int, idle_ms: int
+    ) -> None:
         self.clock = ManualClock(now_ms)
         self.sent: defaultdict[str, list[Any]] = defaultdict(list)
         """What went out, by the name of the sink."""
@@ -38,7 +41,7 @@ class TestContext(Generic[T]):
         self._agent = agent
         self._state = State()
         self._feed: _Feed[T] = _Feed(self.clock)
-        call = agent.bound(self._state, {name: self._outlet(name) for name in agent.sinks})
+        call = agent.bound(self._state, {name: self._outlet(name) for name in agent.sinks}, settings)
         pace = Pace(commit_interval_ms=0, idle_ms=idle_ms if agent.topic.follows_clock else None)
         stream = Stream(self._feed, self._state, _commit, self.clock, pace, position=Position())
         retries = Retries(attempts=attempts, first_s=0, most_s=0)
@@ -91,10 +94,17 @@ class TestContext(Generic[T]):
 
 @asynccontextmanager
 async def test_context(
-    agent: Agent[T], *, now_ms: int = 0, attempts: int = 1, idle_ms: int = 0
+    agent: Agent[T],
+    *,
+    now_ms: int = 0,
+    attempts: int = 1,
+    idle_ms: int = 0,
+    settings: AgentSettings | None = None,
 ) -> AsyncIterator[TestContext[T]]:
     """Runs `agent` until the context is left; then its stream ends. Raises what ended the agent."""
-    context = TestContext(agent, now_ms=now_ms, attempts=attempts, idle_ms=idle_ms)
+    context = TestContext(
+        agent, settings or AgentSettings(), now_ms=now_ms, attempts=attempts, idle_ms=idle_ms
+    )
     async with context.running():
         yield context
 

@@ -73,7 +73,7 @@ class Worker:
         self.renewed_ms = services.clock.now_ms()
         """When the leases were last looked after."""
         for agent in agents:
-            agent.bound(State(), services.outlets)
+            agent.bound(State(), services.outlets, settings)
         self._agents = agents
         self._timers = timers
         self._services = services

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -14,15 +15,18 @@ from schemas.events import Click, Conversion, Event
 from schemas.updates import ConversionMatched
 from tests.factories import NOW_MS, click, conversion, core_data, view
 from workers.agents.app import touches
-from workers.agents.matcher import LATENESS_MS, matcher, rekey
-from workers.agents.matching import KEPT, WINDOW_MS, Trail, keys_of, with_event
+from workers.agents.matcher import matcher, rekey
+from workers.agents.matching import KEPT, Trail, keys_of, with_event
 from workers.runtime.agents import Decoded
 from workers.runtime.puts import Entry
 from workers.runtime.rekey import keyed_entry
 from workers.runtime.stream import Keyed
 from workers.runtime.testing import test_context
+from workers.settings import AgentSettings
 
 PARTITION_KEY_MAX = 256
+WINDOW_MS = AgentSettings().matcher_window_ms
+LATENESS_MS = WINDOW_MS
 
 
 async def rekeyed(events: Iterable[Event]) -> list[Keyed[Event]]:
@@ -40,9 +44,10 @@ def read(entry: Entry) -> Keyed[Event]:
     return keyed
 
 
-async def matched(*events: Event) -> list[ConversionMatched]:
+async def matched(*events: Event, window_ms: int = WINDOW_MS) -> list[ConversionMatched]:
     """What is found, in the order in which it is."""
-    async with test_context(matcher, now_ms=NOW_MS) as context:
+    settings = AgentSettings(matcher_window_ms=window_ms)
+    async with test_context(matcher, now_ms=NOW_MS, settings=settings) as context:
         await context.put(*await rekeyed(events))
         assert context.failed == []
         assert context.sent["updates"] == context.sent["matched"]
@@ -111,11 +116,14 @@ async def test_views_are_not_sent_on() -> None:
     assert await rekeyed([view(visitor="v", click_id="c")]) == []
 
 
-async def test_a_click_is_good_for_as_long_as_the_window_and_no_longer() -> None:
+@pytest.mark.parametrize("window_ms", [1_000, WINDOW_MS, 10 * WINDOW_MS])
+async def test_a_click_is_good_for_as_long_as_the_window_and_no_longer(window_ms: int) -> None:
     clicked = click(click_id="c", visitor=None)
-    just, past = (conversion(click_id="c", received_at_ms=NOW_MS + WINDOW_MS + more_ms) for more_ms in (0, 1))
+    just, past = (conversion(click_id="c", received_at_ms=NOW_MS + window_ms + more_ms) for more_ms in (0, 1))
 
-    assert latest(await matched(clicked, just, past)) == {just.message_id: clicked.message_id}
+    found = await matched(clicked, just, past, window_ms=window_ms)
+
+    assert latest(found) == {just.message_id: clicked.message_id}
 
 
 async def test_a_conversion_that_came_before_its_click_is_matched_when_that_comes() -> None:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,11 +19,12 @@ from tests.factories import NOW_MS, click, conversion, core_data, view
 from tests.kinesis import InMemoryKinesis
 from tests.workers.crowd import crowd
 from workers.agents.app import events
-from workers.agents.tally import LATENESS_MS, counted, tally
+from workers.agents.tally import counted, tally
 from workers.runtime.agents import Agents
 from workers.runtime.stream import Stream
 from workers.runtime.table import Table
 from workers.runtime.testing import test_context
+from workers.settings import AgentSettings
 
 MINUTE = minute_of(NOW_MS)
 NEVER_MS = 2 * NOW_MS
@@ -135,9 +137,10 @@ async def test_each_minute_is_counted_apart() -> None:
         assert all(each.minute == Minute(views=1, visitors=1) for each in context.sent["minutes"])
 
 
-async def test_a_minute_takes_late_events_until_it_is_closed_and_forgotten() -> None:
-    closed_at_ms = MINUTE + MINUTE_MS + LATENESS_MS
-    async with test_context(tally, now_ms=NOW_MS) as context:
+@pytest.mark.parametrize("settings", [AgentSettings(), AgentSettings(tally_lateness_ms=1_000)])
+async def test_a_minute_takes_late_events_until_it_is_closed_and_forgotten(settings: AgentSettings) -> None:
+    closed_at_ms = MINUTE + MINUTE_MS + settings.tally_lateness_ms
+    async with test_context(tally, now_ms=NOW_MS, settings=settings) as context:
         await context.put(view(), view(received_at_ms=closed_at_ms - 1), view())
         assert context.sent["minutes"][-1].minute.views == 2
 
