@@ -13,6 +13,8 @@ SIX_TO_FOUR_KEPT_BITS = 16 + IPV4_KEPT_BITS
 SUBSCRIBER_BITS = 64
 """One subscriber has a whole network of IPv6 of this prefix to send from (RFC 6177)."""
 
+_IPV4_KEPT = (1 << IPV4_KEPT_BITS) - 1 << 32 - IPV4_KEPT_BITS
+
 
 def client_address(peer: str, forwarded: Sequence[str], *, hops: int) -> Address | None:
     """The address that the outermost of our `hops` proxies saw; with none, the socket's own `peer`.
@@ -54,7 +56,7 @@ def _parsed(host: str) -> Address:
 def truncated(address: Address) -> Address:
     """Its network's address: the first 24 bits of IPv4, the first 48 of IPv6, the others zero."""
     if isinstance(address, IPv4Address):
-        return _first_bits(address, IPV4_KEPT_BITS)
+        return IPv4Address(int(address) & _IPV4_KEPT)
     return _first_bits(address, SIX_TO_FOUR_KEPT_BITS if address.sixtofour else IPV6_KEPT_BITS)
 
 

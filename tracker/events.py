@@ -1,10 +1,10 @@
 """Events: what is made of a request, once nothing forbidden is left in it."""
 
 from functools import partial
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 from uuid_utils import uuid7
 
 from schemas.events import KINDS, CoreData, Event
@@ -18,7 +18,7 @@ from tracker.user_agents import UserAgents
 from tracker.visitors import VisitorHashes, new_visitor
 
 
-class Tracked(NamedTuple):
+class Tracked(msgspec.Struct, frozen=True, gc=False):
     """An event, and what a way in has to know to answer it.
 
     The event holds no more of its sender than the program lets be kept, so whatever is told to others
@@ -52,7 +52,7 @@ class EventMaker:
         sender_reason = self._sender_reason(traces, sender)
         is_unnamed = sender.keeps_cookies and not traces.visitor and not sender_reason
         named = new_visitor() if is_unnamed and allows_cookie(policy) else None
-        traces = traces._replace(visitor=named) if named else traces
+        traces = replace(traces, visitor=named) if named else traces
         traces = self._kept(traces, policy, program.program_id, now_ms)
         reason = sender_reason or program_reason
         reason = reason or flood_reason(program, visitor=traces.visitor, now_ms=now_ms)

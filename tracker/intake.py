@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from schemas.errors import TooLargeError, TrackerError, UnavailableError
@@ -52,7 +53,7 @@ class Kinesis(Protocol):
     async def put_records(self, **request: Any) -> dict[str, Any]: ...
 
 
-class Keyed(NamedTuple):
+class Keyed(msgspec.Struct, frozen=True, gc=False):
     """An encoded event and the hash that decides its lane and partition key."""
 
     hash: int

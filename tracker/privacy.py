@@ -15,8 +15,9 @@ docs/privacy.md says why, and what the hash of a day does and does not hide.
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import msgspec
 
 from schemas.programs import Privacy
 from tracker.addresses import Address, truncated
@@ -26,14 +27,14 @@ _PLAIN_URL = re.compile(r"(https?://[a-z0-9.-]+)(?:[/?]|\Z)")
 _STRICTNESS: dict[Privacy, int] = {"full": 0, "truncate": 1, "anonymous": 2}
 
 
-class Signals(NamedTuple):
+class Signals(msgspec.Struct, frozen=True, gc=False):
     """What a request's headers ask for."""
 
     global_privacy_control: bool = False
     do_not_track: bool = False
 
 
-class Traces(NamedTuple):
+class Traces(msgspec.Struct, frozen=True, gc=False):
     """What is known of who sent an event."""
 
     address: Address | None = None

@@ -1,7 +1,9 @@
 """Senders: what a request says of who sent it, before any rule of privacy."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from schemas.traces import read_traceparent
 from tracker.addresses import Address, client_address
@@ -26,7 +28,7 @@ class Headers(Protocol):
     def getall(self, name: str, default: Sequence[str], /) -> Sequence[str]: ...
 
 
-class Sender(NamedTuple):
+class Sender(msgspec.Struct, frozen=True, gc=False):
     """Who sent a request. Nothing of it may be stored or logged but through tracker.privacy.
 
     `visitor` is its first-party cookie's. `keeps_cookies` says that the way in can give it one.

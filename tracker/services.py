@@ -11,7 +11,7 @@ from secrets import token_bytes, token_hex
 from typing import Any
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
+from aiobotocore.session import AioSession
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -30,6 +30,7 @@ from tracker.limits import Limits
 from tracker.link import Link
 from tracker.live import Live
 from tracker.memory import Memory
+from tracker.models import lean_session
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.pulse import Pulse
@@ -47,6 +48,7 @@ from tracker.visitors import VisitorHashes
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
 
+AWS_SERVICES = ("kinesis", "dynamodb")
 NO_PROGRAM = "-"
 """Asked for where the answer does not matter."""
 
@@ -78,7 +80,7 @@ async def open_services(settings: TrackerSettings) -> AsyncIterator[Services]:
     up: what is down is tried again, and answered as unavailable meanwhile.
     """
     async with AsyncExitStack() as stack:
-        session = get_session()
+        session = lean_session(AWS_SERVICES)
         kinesis = await stack.enter_async_context(_client(session, "kinesis", settings))
         timeout_s = settings.put_timeout_ms / 1000
         puts = await stack.enter_async_context(direct(kinesis, session, timeout_s=timeout_s))

@@ -3,7 +3,7 @@
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
 DAY_MS = 86_400_000
 HASH_BYTES = 16
@@ -23,20 +23,23 @@ class VisitorHashes:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._day = -1
-        self._salt = b""
+        self._salted = blake2b()
 
     def of(self, visitor: str, *, program_id: str, now_ms: int) -> str:
-        """HMAC-SHA256 under the day's salt, of the program's id, a zero byte and the visitor, cut to
-        128 bits and in base64url."""
-        text = f"{program_id}\0{visitor}".encode()
-        digest = hmac.digest(self._salt_of(now_ms // DAY_MS), text, sha256)[:HASH_BYTES]
-        return urlsafe_b64encode(digest).rstrip(b"=").decode()
-
-    def _salt_of(self, day: int) -> bytes:
+        """BLAKE2b of 128 bits with the day's salt for its key (RFC 7693), of the program's id, a zero byte
+        and the visitor; in base64url."""
+        day = now_ms // DAY_MS
         if day != self._day:
-            self._salt = hmac.digest(self._secret, f"visitor-salt:{day}".encode(), sha256)
-            self._day = day
-        return self._salt
+            self._turn_to(day)
+        hashed = self._salted.copy()
+        hashed.update(f"{program_id}\0{visitor}".encode())
+        return urlsafe_b64encode(hashed.digest()).rstrip(b"=").decode()
+
+    def _turn_to(self, day: int) -> None:
+        """The key is hashed once for a day: that is half the time of a hash."""
+        salt = hmac.digest(self._secret, f"visitor-salt:{day}".encode(), sha256)
+        self._salted = blake2b(key=salt, digest_size=HASH_BYTES)
+        self._day = day
 
 
 def new_visitor() -> str:

@@ -3,6 +3,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from tests.factories import NOW_MS, program
 from tracker.events import EventMaker, Tracked, traces_of
@@ -23,10 +24,12 @@ def made(asked: EventRequest, sender: Sender, **fields: Any) -> Tracked:
 
 
 def test_what_a_client_says_of_a_sender_goes_before_what_its_request_says() -> None:
-    cookie = BROWSER._replace(visitor="cookie")
+    cookie = replace(BROWSER, visitor="cookie")
     said = EventRequest(user_agent="passed on", referrer="https://shop.example/", visitor="said")
 
-    assert traces_of(EventRequest(), cookie) == Traces(*cookie[:2], "cookie", "https://news.example/a")
+    assert traces_of(EventRequest(), cookie) == Traces(
+        cookie.address, cookie.user_agent, "cookie", "https://news.example/a"
+    )
     assert traces_of(said, cookie) == Traces(cookie.address, "passed on", "said", "https://shop.example/")
 
 
@@ -41,11 +44,11 @@ def test_a_message_id_is_made_where_none_was_given() -> None:
     ("fields", "sender", "reason", "counts"),
     [
         ({}, BROWSER, None, True),
-        ({}, BROWSER._replace(user_agent=BOT), "bot", True),
-        ({}, BROWSER._replace(prefetches=True), "prefetch", True),
+        ({}, replace(BROWSER, user_agent=BOT), "bot", True),
+        ({}, replace(BROWSER, prefetches=True), "prefetch", True),
         ({"active": False}, BROWSER, "program_inactive", False),
-        ({"active": False}, BROWSER._replace(user_agent=BOT), "bot", False),
-        ({"active": False}, BROWSER._replace(prefetches=True), "prefetch", False),
+        ({"active": False}, replace(BROWSER, user_agent=BOT), "bot", False),
+        ({"active": False}, replace(BROWSER, prefetches=True), "prefetch", False),
     ],
 )
 def test_whether_a_program_counts_is_told_apart_from_who_sent_the_event(
@@ -68,11 +71,11 @@ def test_a_new_visitor_is_the_events_own() -> None:
     ("asked", "sender", "privacy"),
     [
         (EventRequest(visitor="v"), BROWSER, "full"),
-        (EventRequest(), BROWSER._replace(visitor="v"), "full"),
-        (EventRequest(), BROWSER._replace(keeps_cookies=False), "full"),
-        (EventRequest(), BROWSER._replace(user_agent=BOT), "full"),
-        (EventRequest(), BROWSER._replace(prefetches=True), "full"),
-        (EventRequest(), BROWSER._replace(signals=Signals(do_not_track=True)), "full"),
+        (EventRequest(), replace(BROWSER, visitor="v"), "full"),
+        (EventRequest(), replace(BROWSER, keeps_cookies=False), "full"),
+        (EventRequest(), replace(BROWSER, user_agent=BOT), "full"),
+        (EventRequest(), replace(BROWSER, prefetches=True), "full"),
+        (EventRequest(), replace(BROWSER, signals=Signals(do_not_track=True)), "full"),
         (EventRequest(), BROWSER, "truncate"),
         (EventRequest(), BROWSER, "anonymous"),
     ],
@@ -106,7 +109,7 @@ def test_what_is_not_kept_of_a_visitor_is_not_judged_by_it() -> None:
     ("fields", "sender", "reason"),
     [
         ({}, BROWSER, "flood"),
-        ({}, BROWSER._replace(user_agent=BOT), "bot"),
+        ({}, replace(BROWSER, user_agent=BOT), "bot"),
         ({"budget_spent": True}, BROWSER, "budget_spent"),
     ],
 )
