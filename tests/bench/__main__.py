@@ -2,88 +2,104 @@
 
 import argparse
 import asyncio
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from tests.bench import delays, held, persist
-from tests.bench.endurance import Memory, endure
-from tests.bench.growth import Growth, grow
-from tests.bench.report import Figures, document
-from tests.bench.tracker import QUICK, Measured, Plan, compare, table
-
-Kind = TypeVar("Kind")
+from tests.bench import delays, held, persist, steps
+from tests.bench.endurance import endure
+from tests.bench.figures import Weights, forget, keep, kept
+from tests.bench.growth import grow
+from tests.bench.parts import run_part
+from tests.bench.plan import QUICK, Plan
+from tests.bench.processes import CREDENTIALS, in_image, module
+from tests.bench.report import document
+from tests.bench.tracker import compare, table
 
 FIGURES = Path(".run/bench")
+QUICK_FIGURES = FIGURES / "quick"
 DOCUMENT = Path("docs/performance.md")
+CHARTS = "charts"
 
 
 def main() -> int:
     asked = _arguments()
-    for bench in _BENCHES.values() if asked.what == "all" else (_BENCHES[asked.what],):
-        bench(_plan(asked))
+    if asked.what == "all":
+        return _all(asked)
+    if asked.what == "report":
+        _write(asked)
+        return 0
+    keep(_folder(asked), asked.what, PARTS[asked.what](_plan(asked)))
     return 0
 
 
-def _tracker(plan: Plan) -> None:
+def _all(asked: argparse.Namespace) -> int:
+    """Every part that can be measured, and the page of them. Exits 1 where one failed."""
+    failed = {part: why for part in PARTS if (why := _measured(part, asked))}
+    _write(asked)
+    for part, why in failed.items():
+        print(f"{part} failed: {why}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _measured(part: str, asked: argparse.Namespace) -> str | None:
+    """What was measured before is forgotten: a page has no figures of two runs."""
+    forget(_folder(asked), part)
+    began_s = time.monotonic()
+    why = run_part(module("tests.bench", part, *sys.argv[2:]))
+    print(f"{part}: {why or 'measured'}, {time.monotonic() - began_s:.0f} s", flush=True)
+    return why
+
+
+def _write(asked: argparse.Namespace) -> None:
+    page = QUICK_FIGURES / DOCUMENT.name if asked.quick else DOCUMENT
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(document(kept(_folder(asked)), charts=page.parent / CHARTS))
+    print(f"written: {page}")
+
+
+def _tracker(plan: Plan) -> object:
     measured = asyncio.run(compare(plan))
     print(table(measured))
-    _keep("tracker", measured)
+    return measured
 
 
-def _growth(plan: Plan) -> None:
-    _keep("growth", asyncio.run(grow(plan)))
-
-
-def _held(_: Plan) -> None:
-    _keep("held", held.measure())
-
-
-def _endurance(plan: Plan) -> None:
-    _keep("endurance", asyncio.run(endure(plan)))
-
-
-def _delays(_: Plan) -> None:
-    _keep("delays", delays.measure())
-
-
-def _persist(plan: Plan) -> None:
+def _persist(plan: Plan) -> object:
     stores = persist.measure(plan.rounds)
-    print(persist.table(plan.rounds, stores))
-    _keep("persist", stores)
+    print(persist.table(stores))
+    return stores
 
 
-def _report(_: Plan) -> None:
-    figures = Figures(
-        measured=_kept("tracker", Measured),
-        growth=_kept("growth", Growth),
-        held=_kept("held", list[held.Held]),
-        memory=_kept("endurance", list[Memory]) if (FIGURES / "endurance.json").exists() else [],
-        delays=_kept("delays", list[delays.Delays]),
-    )
-    DOCUMENT.write_text(document(figures))
+def _weights(_: Plan) -> Weights:
+    output = subprocess.check_output(in_image("tests.bench.weights"), env=CREDENTIALS)
+    return msgspec.json.decode(output, type=Weights)
 
 
-_BENCHES: dict[str, Callable[[Plan], None]] = {
+PARTS: dict[str, Callable[[Plan], object]] = {
     "tracker": _tracker,
-    "growth": _growth,
-    "held": _held,
-    "endurance": _endurance,
-    "delays": _delays,
+    "growth": lambda plan: asyncio.run(grow(plan)),
+    "held": lambda plan: held.measure(plan.held),
+    "endurance": lambda plan: asyncio.run(endure(plan)),
+    "steps": lambda _: steps.measure(),
+    "weights": _weights,
+    "delays": delays.measure,
     "persist": _persist,
-    "report": _report,
 }
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "what", choices=["all", *_BENCHES], help=f"figures go to {FIGURES}, all to {DOCUMENT}"
+        "what", choices=["all", *PARTS, "report"], help=f"figures go to {FIGURES}, the page is {DOCUMENT}"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"less of everything, all of it to {QUICK_FIGURES}"
+    )
     parser.add_argument("--rounds", type=int, help="of each case, in turn; medians are told")
     parser.add_argument("--seconds", type=float, help="of each round")
     parser.add_argument("--sink-ms", type=int, help="what Kinesis takes to confirm")
@@ -93,17 +109,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _plan(asked: argparse.Namespace) -> Plan:
-    given = {name: value for name in Plan._fields if (value := getattr(asked, name)) is not None}
-    return (QUICK if asked.quick else Plan())._replace(**given)
+    given = {
+        name: value for name in Plan.__struct_fields__ if (value := getattr(asked, name, None)) is not None
+    }
+    return replace(QUICK if asked.quick else Plan(), **given)
 
 
-def _kept(name: str, kind: type[Kind]) -> Kind:
-    return msgspec.json.decode((FIGURES / f"{name}.json").read_bytes(), type=kind)
-
-
-def _keep(name: str, figures: object) -> None:
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    (FIGURES / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+def _folder(asked: argparse.Namespace) -> Path:
+    return QUICK_FIGURES if asked.quick else FIGURES
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from typing import cast
 
 import msgspec
 import uvloop
+from msgspec.structs import replace
 
+from tests.bench.puts import Puts, read_puts
 from tests.bench.requests import KINDS
 from tests.bench.usage import usage
 
@@ -63,6 +65,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     statuses: dict[str, int]
     latency_ms: Latencies
     lag_ms: Latencies | None = None
+    puts: Puts | None = None
+    """What a tracker has put meanwhile, the warm-up included."""
 
 
 class Connection(asyncio.Protocol):
@@ -106,7 +110,7 @@ class Load:
         self._stopped = False
 
     async def run(self) -> Seen:
-        connections = await self._connect()
+        connections, put_before = await self._connect(), read_puts(self._order.port)
         probe = await Probe.open(self._order) if self._order.probe else None
         self._free = list(connections)
         begin = self._drive()
@@ -127,7 +131,8 @@ class Load:
             lag_ms=latencies(probe.took_s) if probe else None,
         )
         await self._finish(connections)
-        return seen
+        put = read_puts(self._order.port)
+        return replace(seen, puts=put - put_before) if put and put_before else seen
 
     async def _connect(self) -> list[Connection]:
         loop = asyncio.get_running_loop()

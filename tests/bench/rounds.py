@@ -38,6 +38,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: Latencies
     lag_ms: Latencies | None
     rss_mb: float
+    events_per_put: float | None = None
 
 
 async def run(case: Case, seconds: float, *, once: bool = False) -> Seen:
@@ -85,7 +86,13 @@ def _result(case: Case, seen: Sequence[Seen], bare: Sequence[Seen]) -> Result:
         latency_ms=_median([each.latency_ms for each in seen]),
         lag_ms=_median(lags) if lags else None,
         rss_mb=median(each.rss_mb for each in seen),
+        events_per_put=_events_per_put(seen),
     )
+
+
+def _events_per_put(seen: Sequence[Seen]) -> float | None:
+    put = [each.puts for each in seen if each.puts and each.puts.puts]
+    return sum(each.events for each in put) / sum(each.puts for each in put) if put else None
 
 
 def _per_cpu_s(seen: Seen) -> float:

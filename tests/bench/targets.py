@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from cdk.local.ports import free_ports
 from schemas.redis import PUBLISH_IF_NEWER, program_change
-from tests.bench.processes import CREDENTIALS, module, running, tracker_environment, valkey
+from tests.bench.processes import CREDENTIALS, in_image, module, running, tracker_environment, valkey
 from tests.bench.requests import FIRST_PROGRAM, HOPS
 from tests.bench.sink import PROGRAM
 from tests.factories import program
@@ -40,11 +40,11 @@ class Bench:
         self._sinks: dict[int, str] = {}
 
     async def bare(self) -> Target:
-        return await self._started(BARE, module("tests.bench.bare"))
+        return await self._started(BARE, in_image("tests.bench.bare"))
 
     async def naive(self) -> Target:
         variables = CREDENTIALS | {"AWS_ENDPOINT_URL": await self.sink(shards=1)}
-        return await self._started(NAIVE, module("tests.bench.naive"), variables)
+        return await self._started(NAIVE, in_image("tests.bench.naive"), variables)
 
     async def tracker(self, name: str, *, shards: int = 1, **fields: Any) -> Target:
         (port,) = free_ports(1)
@@ -55,7 +55,7 @@ class Bench:
             proxy_hops=HOPS,
             **fields,
         )
-        return await self._listening(name, port, module("tracker"), variables)
+        return await self._listening(name, port, in_image("tracker"), variables)
 
     async def sink(self, *, shards: int) -> str:
         """The address of the sink of so many shards."""

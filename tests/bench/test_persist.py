@@ -17,4 +17,4 @@ def test_each_store_is_measured_against_a_put_item_each() -> None:
     assert [each.case for each in measured] == [case.name for case in CASES]
     assert measured[0].to_naive == 1
     assert all(each.events_per_cpu_s > 0 for each in measured)
-    assert len(table(1, stores).splitlines()) == 2 + len(CASES)
+    assert len(table(stores).splitlines()) == 2 + len(CASES)

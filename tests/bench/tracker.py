@@ -1,9 +1,8 @@
 """The tracker against a bare route and the naive way, in one run."""
 
-from typing import NamedTuple
-
 import msgspec
 
+from tests.bench.plan import Plan
 from tests.bench.rounds import Case, Result, measure, run
 from tests.bench.targets import BUFFERED, DURABLE, Target, bench
 
@@ -13,25 +12,17 @@ WARM_UP_S = 1
 FORMATS = ("json", "ndjson", "msgpack")
 
 
-class Plan(NamedTuple):
-    rounds: int = 5
-    seconds: float = 2
-    sink_ms: int = 5
-    only: str = ""
-    """Cases whose names have this in them, beside the bare route."""
-    rate: float | None = None
-    """Of the steady load, in requests per second, in the place of LOADED_SHARE."""
-
-
-QUICK = Plan(rounds=2, seconds=0.8)
-
-
 class Measured(msgspec.Struct, frozen=True):
     """At saturation, and at a steady share of it."""
 
     plan: Plan
     saturated: list[Result]
     steady: list[Result]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has every case."""
+        return not self.plan.only
 
 
 async def compare(plan: Plan) -> Measured:
@@ -43,7 +34,7 @@ async def compare(plan: Plan) -> Measured:
         first, *others = _cases(bare, naive, durable, buffered)
         cases = [first, *(case for case in others if plan.only in case.name)]
         for case in cases:
-            await run(case, WARM_UP_S)
+            await run(case, min(WARM_UP_S, plan.seconds))
         saturated = await measure(cases, rounds=plan.rounds, seconds=plan.seconds)
         loaded = [
             case._replace(rate=plan.rate or LOADED_SHARE * result.requests_per_s)
