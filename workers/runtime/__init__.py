@@ -1,1 +1,13 @@
-"""Actors, sources, hosts and what keeps them alive. Knows no agent."""
+"""What runs stream agents. It knows no agent.
+
+To read it in one sitting, in this order:
+
+    agents.py stream.py table.py window.py sink.py      what an agent is, and what it is given
+    run.py state.py shard.py feed.py source.py          an agent on one shard: it reads, runs and commits
+    restore.py state_table.py                           what it knows, where the next owner finds it
+    leases.py lease_table.py keeper.py worker.py        who runs it: workers that share the shards
+    testing.py                                          the same in memory, with a clock that a test turns
+
+host.py, batches.py, delivery.py, invocation.py and destination.py host a Lambda function on a stream instead;
+actor.py is what the tracker is made of; supervisor.py keeps all of them alive.
+"""
