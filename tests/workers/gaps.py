@@ -51,8 +51,15 @@ class Watchman:
             answer = await self._dynamodb.scan(TableName=self._table, ConsistentRead=True)
             now_s = time.time()
             for lease in map(lease_from_row, answer["Items"]):
-                self._note(lease, now_s)
+                self.note(lease, now_s)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    def note(self, lease: Lease, now_s: float) -> None:
+        self._last_s = now_s
+        signs = self._signs.setdefault(lease.key, [])
+        sign = Sign(now_s, lease.owner, lease.token, lease.counter, lease.has_ended)
+        if not signs or signs[-1][1:] != sign[1:]:
+            signs.append(sign)
 
     def gaps(self) -> list[Gap]:
         """The longest first."""
@@ -63,13 +70,6 @@ class Watchman:
             if not each[0].has_ended
         ]
         return sorted(found, key=lambda gap: -gap.length_s)
-
-    def _note(self, lease: Lease, now_s: float) -> None:
-        self._last_s = now_s
-        signs = self._signs.setdefault(lease.key, [])
-        sign = Sign(now_s, lease.owner, lease.token, lease.counter, lease.has_ended)
-        if not signs or signs[-1][1:] != sign[1:]:
-            signs.append(sign)
 
 
 def told(gaps: Sequence[Gap], fleet: Fleet, *, over_s: float) -> str:
