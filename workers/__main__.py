@@ -16,6 +16,9 @@ from schemas.logs import LogFormat, log_to_stderr
 from schemas.settings import load
 from workers import working
 from workers.failed import LIST_DEFAULT, FailedObjects, line, shown
+from workers.hosting.destination import Destination, Nowhere, S3Destination
+from workers.hosting.host import Host
+from workers.hosting.invocation import Function, import_handler
 from workers.leases import LeaseList, table
 from workers.packed import PackedEvents
 from workers.recount import Recount, described
@@ -24,9 +27,7 @@ from workers.restore import Streams
 from workers.runtime.agents import Agents
 from workers.runtime.clients import aws_client
 from workers.runtime.clock import WallClock
-from workers.runtime.destination import S3, Destination, Nowhere, S3Destination
-from workers.runtime.host import Host
-from workers.runtime.invocation import Function, import_handler
+from workers.runtime.failed import S3
 from workers.runtime.positions import DynamoDBPositions
 from workers.runtime.progress import Progress
 from workers.runtime.puts import Puts

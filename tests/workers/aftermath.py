@@ -16,12 +16,12 @@ from schemas.settings import EventStoreName
 from tests.factories import NOW_MS
 from tests.lambdas.memory import Killed, Steps
 from tests.lambdas.world import Shard, World
+from workers.hosting.destination import Discarded, discarded_batch
 from workers.packed import PackedEvents
 from workers.recount import Recount
 from workers.replay import Replay
 from workers.restore import Streams
 from workers.runtime import source
-from workers.runtime.destination import Discarded, discarded_batch
 from workers.runtime.puts import Puts
 from workers.settings import RecountSettings
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from schemas.errors import UnavailableError
 from tests.kinesis import InMemoryKinesis
-from workers.runtime.delivery import ClockMs, wall_clock_ms
-from workers.runtime.destination import Destination, Discarded, Nowhere
-from workers.runtime.host import Host
-from workers.runtime.invocation import Context, Function
+from workers.hosting.delivery import ClockMs, wall_clock_ms
+from workers.hosting.destination import Destination, Discarded, Nowhere
+from workers.hosting.host import Host
+from workers.hosting.invocation import Context, Function
 from workers.runtime.source import Record
 from workers.runtime.supervisor import Supervisor
 from workers.settings import HostSettings

@@ -20,8 +20,8 @@ from tests.factories import NOW_MS, click, program, view
 from tests.lambdas.cloud import ACCOUNT, REGION, SHARD_ID, Cloud
 from tests.lambdas.memory import Killed, Steps
 from workers.__main__ import main
+from workers.hosting.destination import Discarded, discarded_batch
 from workers.runtime import source
-from workers.runtime.destination import Discarded, discarded_batch
 
 PROGRAM = "212313"
 DOWN = "http://127.0.0.1:1"

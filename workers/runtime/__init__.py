@@ -8,6 +8,5 @@ To read it in one sitting, in this order:
     leases.py lease_table.py keeper.py worker.py        who runs it: workers that share the shards
     testing.py                                          the same in memory, with a clock that a test turns
 
-host.py, batches.py, delivery.py, invocation.py and destination.py host a Lambda function on a stream instead;
-actor.py is what the tracker is made of; supervisor.py keeps all of them alive.
+actor.py is what the tracker is made of; supervisor.py keeps alive whatever runs for long.
 """

@@ -3,18 +3,23 @@
 import logging
 from collections.abc import Callable
 from traceback import format_exception
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from schemas.errors import AgentError, TrackerError, UnavailableError
 from schemas.failures import FailedRecord, encode_failed
 from workers.runtime.clock import Clock
-from workers.runtime.destination import S3
 from workers.runtime.source import AWS_ERRORS
 from workers.runtime.stream import Item, Origin
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+class S3(Protocol):
+    """What a store of failures asks of an S3 client."""
+
+    async def put_object(self, **request: Any) -> dict[str, Any]: ...
 
 
 class FailedEvents(Generic[T]):

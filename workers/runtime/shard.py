@@ -8,8 +8,7 @@ from schemas.leases import Lease
 from workers.runtime import lease_table, source, state_table
 from workers.runtime.agents import Agent, Topic
 from workers.runtime.clock import Clock
-from workers.runtime.destination import S3
-from workers.runtime.failed import FailedEvents
+from workers.runtime.failed import S3, FailedEvents
 from workers.runtime.feed import ShardFeed
 from workers.runtime.positions import Position, position_of
 from workers.runtime.progress import Place, Progress

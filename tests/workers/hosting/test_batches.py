@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from tests.workers.ports import QUIET_S, TIMEOUT_S, record
-from workers.runtime.batches import Batches
-from workers.runtime.invocation import PAYLOAD_MAX_BYTES, payload_bytes
+from workers.hosting.batches import Batches
+from workers.hosting.invocation import PAYLOAD_MAX_BYTES, payload_bytes
 from workers.runtime.source import Record, ShardEnd
 
 LONG_MS = 60_000

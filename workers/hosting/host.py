@@ -15,10 +15,10 @@ import logging
 from functools import partial
 
 from schemas.leases import SHARD_END
-from workers.runtime.batches import Batches
-from workers.runtime.delivery import ClockMs, Delivery, wall_clock_ms
-from workers.runtime.destination import Destination
-from workers.runtime.invocation import Function
+from workers.hosting.batches import Batches
+from workers.hosting.delivery import ClockMs, Delivery, wall_clock_ms
+from workers.hosting.destination import Destination
+from workers.hosting.invocation import Function
 from workers.runtime.positions import Positions, readable
 from workers.runtime.progress import Place, Progress
 from workers.runtime.source import Kinesis, ShardEnd, ShardReader, Shards, Told

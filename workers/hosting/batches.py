@@ -5,7 +5,7 @@ from collections import deque
 from itertools import islice
 from typing import Protocol
 
-from workers.runtime.invocation import PAYLOAD_MAX_BYTES, payload_bytes
+from workers.hosting.invocation import PAYLOAD_MAX_BYTES, payload_bytes
 from workers.runtime.source import Record, ShardEnd
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.errors import SettingsError
 from tests.workers.ports import RecordingHandler, failing_from, record
-from workers.runtime.invocation import (
+from workers.hosting.invocation import (
     Context,
     Function,
     import_handler,

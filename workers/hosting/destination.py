@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import msgspec
@@ -17,7 +17,8 @@ from schemas.failures import (
     discarded_key,
     encode_discarded,
 )
-from workers.runtime.invocation import Outcome, kinesis_event
+from workers.hosting.invocation import Outcome, kinesis_event
+from workers.runtime.failed import S3
 from workers.runtime.source import AWS_ERRORS, Record
 
 
@@ -38,12 +39,6 @@ class Destination(Protocol):
 
     async def keep(self, discarded: Discarded) -> None:
         """Returns once it is kept. Raises UnavailableError; called again it may keep it twice."""
-
-
-class S3(Protocol):
-    """What a destination asks of an S3 client."""
-
-    async def put_object(self, **request: Any) -> dict[str, Any]: ...
 
 
 class Nowhere:

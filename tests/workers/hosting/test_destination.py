@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError
 from schemas.errors import UnavailableError
 from schemas.failures import DiscardedBatch, KinesisBatchInfo, RequestContext, ResponseContext, decode_failure
 from tests.workers.ports import record
-from workers.runtime.destination import Discarded, S3Destination, discarded_batch, mapping_of
-from workers.runtime.invocation import Outcome
+from workers.hosting.destination import Discarded, S3Destination, discarded_batch, mapping_of
+from workers.hosting.invocation import Outcome
 
 ARN = "arn:aws:kinesis:us-east-2:123456789012:stream/mystream"
 AT_MS = 1_573_691_886_021

@@ -20,8 +20,8 @@ from tests.workers.ports import (
     host_settings,
     record,
 )
-from workers.runtime.delivery import Delivery, halves
-from workers.runtime.invocation import Function
+from workers.hosting.delivery import Delivery, halves
+from workers.hosting.invocation import Function
 from workers.runtime.source import Record
 
 ARN = "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from schemas.errors import UnavailableError
 from schemas.failures import Condition
+from workers.hosting.destination import Destination, Discarded
+from workers.hosting.invocation import Function, Outcome, span
 from workers.runtime.backoff import backoff_s
-from workers.runtime.destination import Destination, Discarded
-from workers.runtime.invocation import Function, Outcome, span
 from workers.runtime.positions import Positions
 from workers.runtime.source import Record
 from workers.settings import HostSettings

@@ -1,0 +1,1 @@
+"""Hosts a Lambda function on a stream, with the rules of Lambda's event source mapping."""
