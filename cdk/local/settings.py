@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from cdk.local.supervisor import MOST_RESTART_S
 from schemas.settings import NotNegative
 
 AnyPort = Annotated[int, Meta(ge=0, le=65_535)]
@@ -23,6 +24,8 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     redis_port: AnyPort = field(name="VALKEY_PORT", default=0)
     aws_port: AnyPort = field(name="MINISTACK_PORT", default=0)
     """Of the stand-ins; 0 picks free ones."""
+    restart_most_s: Annotated[float, Meta(gt=0)] = field(name="RESTART_MAX_S", default=MOST_RESTART_S)
+    """How long a part that keeps dying waits for its next start, at most."""
     redis_via: str = field(name="REDIS_VIA", default="")
     kinesis_via: str = field(name="KINESIS_VIA", default="")
     dynamodb_via: str = field(name="DYNAMODB_VIA", default="")

@@ -43,7 +43,8 @@ async def running_stack(
         plan.directories.create()
         if settings.keep:
             stack.enter_context(_kept_state(plan.directories, say))
-        async with _client() as client, Supervisor(plan.directories.logs, say) as supervisor:
+        kept = Supervisor(plan.directories.logs, say, most_restart_s=settings.restart_most_s)
+        async with _client() as client, kept as supervisor:
             await _start(plan, supervisor, client, say)
             supervisor.watch(lambda pids: write_stack_file(run_dir, stack_file(plan, pids)))
             yield stack_file(plan, supervisor.pids)

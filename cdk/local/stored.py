@@ -6,17 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
+from msgspec import structs
+
 from cdk.local.audit import Count, Entry
 from cdk.local.resources import aws_client
 from cdk.local.stack_file import StackFile
 from schemas.dynamodb import EVENTS_KEY, Item, events_key, sum_of_lanes
-from schemas.events import kind_of
-from schemas.frames import decode_frame
-from schemas.packs import pack_from_item, packs_bucket
+from schemas.events import encode_event, kind_of
+from schemas.frames import decode_frame, encode_frame
+from schemas.packs import pack_from_item, pack_item, packs_bucket
 from schemas.programs import Totals
 
 COUNT_OF_KIND: Mapping[str, Count] = {"view": "views", "click": "clicks", "conversion": "conversions"}
 POLL_S = 0.02
+PACKS_A_PAGE = 16
 EVENT_ATTRIBUTES = ("bucket", "message_id", "kind", "valid")
 PACK_ATTRIBUTES = ("at_ms", "lane", "sequence_number", "nth", "frame")
 
@@ -46,10 +49,8 @@ class Stored:
             await asyncio.sleep(POLL_S)
 
     async def remove(self, entry: Entry) -> None:
-        """Loses an event, so that an audit has something to find."""
-        await asyncio.to_thread(
-            self._dynamodb.delete_item, TableName=self._stack.events_table, Key=_key(entry)
-        )
+        """Loses an event, from its pack where it is in one, so that an audit has something to find."""
+        await asyncio.to_thread(self._remove, entry)
 
     def close(self) -> None:
         self._dynamodb.close()
@@ -58,16 +59,29 @@ class Stored:
         table = self._stack.events_table
         if "Item" in self._dynamodb.get_item(TableName=table, Key=_key(entry), ConsistentRead=True):
             return True
-        newest = self._dynamodb.query(
-            TableName=table,
+        newest = next(self._packs(entry.program_id, page=1), None)
+        return newest is not None and _holds(newest, entry)
+
+    def _remove(self, entry: Entry) -> None:
+        table = self._stack.events_table
+        self._dynamodb.delete_item(TableName=table, Key=_key(entry))
+        for item in self._packs(entry.program_id):
+            if _holds(item, entry):
+                self._dynamodb.put_item(TableName=table, Item=_without(item, entry))
+
+    def _packs(self, program_id: str, *, page: int = PACKS_A_PAGE) -> Iterator[Item]:
+        """The newest first."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._stack.events_table,
             KeyConditionExpression="#bucket = :bucket",
             ExpressionAttributeNames={"#bucket": EVENTS_KEY.partition},
-            ExpressionAttributeValues={":bucket": {"S": packs_bucket(entry.program_id)}},
+            ExpressionAttributeValues={":bucket": {"S": packs_bucket(program_id)}},
             ScanIndexForward=False,
-            Limit=1,
             ConsistentRead=True,
-        )["Items"]
-        return entry.message_id in [each.message_id for pack in newest for each in entries_of(pack)]
+            PaginationConfig={"PageSize": page},
+        )
+        for each in pages:
+            yield from each["Items"]
 
     def _scan_events(self) -> Iterator[Item]:
         names = {f"#{name}": name for name in (*EVENT_ATTRIBUTES, *PACK_ATTRIBUTES)}
@@ -98,6 +112,18 @@ def entries_of(item: Item) -> Iterator[Entry]:
     else:
         count = _count(str(item["kind"]["S"]), valid=bool(item["valid"]["BOOL"]))
         yield Entry(program_id, str(item["message_id"]["S"]), count)
+
+
+def _holds(pack: Item, entry: Entry) -> bool:
+    return entry.message_id in (each.message_id for each in entries_of(pack))
+
+
+def _without(item: Item, entry: Entry) -> Item:
+    """A pack as if it had never held that event."""
+    pack = pack_from_item(item)
+    kept = [each for each in decode_frame(pack.frame).events if str(each.message_id) != entry.message_id]
+    frame = encode_frame([encode_event(each) for each in kept])
+    return pack_item(entry.program_id, structs.replace(pack, frame=frame))
 
 
 def _count(kind: str, *, valid: bool) -> Count:

@@ -36,9 +36,10 @@ class Part(Struct, frozen=True, kw_only=True):
 class Supervisor:
     """Owns the processes of parts. Use as a context manager: leaving it stops them all."""
 
-    def __init__(self, logs: Path, say: Say) -> None:
+    def __init__(self, logs: Path, say: Say, *, most_restart_s: float = MOST_RESTART_S) -> None:
         self._logs = logs
         self._say = say
+        self._most_restart_s = most_restart_s
         self._watch: Callable[[dict[str, int]], None] | None = None
         self._groups: list[list[_Keeper]] = []
         self._tasks = asyncio.TaskGroup()
@@ -81,7 +82,7 @@ class Supervisor:
         group: list[_Keeper] = []
         self._groups.append(group)
         for part in parts:
-            keeper = _Keeper(part, self._logs, self._say, self._changed)
+            keeper = _Keeper(part, self._logs, self._say, self._changed, self._most_restart_s)
             await keeper.start(self._tasks)
             group.append(keeper)
         return group
@@ -93,11 +94,14 @@ class _Keeper:
     process: Process
     _task: asyncio.Task[None]
 
-    def __init__(self, part: Part, logs: Path, say: Say, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, part: Part, logs: Path, say: Say, changed: Callable[[], None], most_restart_s: float
+    ) -> None:
         self.part = part
         self._output = Output(part.name, logs / f"{part.name}.log", say=say, quiet=part.quiet)
         self._say = say
         self._changed = changed
+        self._most_restart_s = most_restart_s
         self._settled = False
         self._stopping = False
         self._status = 0
@@ -145,14 +149,14 @@ class _Keeper:
         self._output.close()
 
     async def _keep(self) -> None:
-        waits = _waits_s()
+        waits = _waits_s(self._most_restart_s)
         while True:
             started_s = time.monotonic()
             self._status = await self.process.run(self._output.write)
             if self._stopping or not self._settled:
                 return
             if time.monotonic() - started_s > HEALTHY_AFTER_S:
-                waits = _waits_s()
+                waits = _waits_s(self._most_restart_s)
             await self._restart(waits)
 
     async def _restart(self, waits: Iterator[float]) -> None:
@@ -200,8 +204,8 @@ class _Keeper:
         return StartError(f"{self.part.name} {self._end()} before it was ready: see {self._output.log}")
 
 
-def _waits_s() -> Iterator[float]:
-    wait_s = FIRST_RESTART_S
+def _waits_s(most_s: float) -> Iterator[float]:
+    wait_s = min(FIRST_RESTART_S, most_s)
     while True:
         yield wait_s
-        wait_s = min(wait_s * 2, MOST_RESTART_S)
+        wait_s = min(wait_s * 2, most_s)

@@ -175,7 +175,7 @@ def test_a_second_run_in_the_same_place_is_one_clear_line(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("store", "lose", "status"), [("items", "0", 0), ("items", "2", 1), ("packed", "0", 0)]
+    ("store", "lose", "status"), [("items", "0", 0), ("items", "2", 1), ("packed", "2", 1)]
 )
 def test_the_demo_ends_by_itself_and_its_status_tells_whether_the_ledger_balances(
     tmp_path: Path, store: str, lose: str, status: int

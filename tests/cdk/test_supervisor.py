@@ -66,6 +66,16 @@ async def test_a_part_that_keeps_dying_is_started_less_and_less_often(
     assert [line.rpartition("in ")[2] for line in said] == ["0.2 s", "0.4 s", "0.8 s"]
 
 
+async def test_the_wait_for_the_next_start_is_bounded(said: list[str], tmp_path: Path) -> None:
+    async with Supervisor(tmp_path, said.append, most_restart_s=0.3) as supervisor:
+        await supervisor.start([make_part(tmp_path)])
+        for turn in range(3):
+            os.kill(supervisor.pids["part"], signal.SIGKILL)
+            await until(lambda turn=turn: len(said) > turn and lives(supervisor.pids["part"]))  # type: ignore[misc]
+
+    assert [line.rpartition("in ")[2] for line in said] == ["0.2 s", "0.3 s", "0.3 s"]
+
+
 async def test_what_died_with_a_part_is_rebuilt_once_it_is_ready_again(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest_asyncio
 from tests.faults.ordeal import Ordeal
 from tests.faults.report import Result, terminal_table, write_page
 from tests.faults.stack import System, running_system
+from tests.faults.stores import titled, told
 
 RESULTS = pytest.StashKey[list[Result]]()
 DESELECTED = pytest.StashKey[int]()
@@ -58,9 +59,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         write_page(path, results)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    async with running_system(tmp_path_factory.mktemp("faults")) as system:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=["items"])
+async def system(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[System]:
+    """One for a module's tests, with the event store that they ask for (tests/faults/stores.py)."""
+    async with running_system(tmp_path_factory.mktemp("faults"), event_store=request.param) as system:
         yield system
 
 
@@ -69,12 +73,11 @@ async def ordeal(system: System, request: pytest.FixtureRequest) -> AsyncIterato
     """The test's own, on a system that is whole, and is made whole again."""
     await system.until_ready()
     title, _, story = cleandoc(request.function.__doc__).partition("\n")
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:60]
     yield Ordeal(
         system=system,
-        name=name,
-        title=title.rstrip("."),
-        story=story,
+        name=request.function.__name__.removeprefix("test_").replace("_", "-")[:60],
+        title=titled(title.rstrip("."), system.event_store),
+        story=told(story, system.event_store),
         results=request.config.stash[RESULTS],
     )
     await system.cables.heal()

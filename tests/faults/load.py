@@ -62,6 +62,7 @@ class Load:
         batch_sizes: Sequence[int] = BATCH_SIZES,
         attempts: int = ATTEMPTS,
         referrer_bytes: int = 0,
+        again_after_s: float | None = None,
         hear: Callable[[Heard], None] = lambda heard: None,
     ) -> None:
         self.phase: Phase = "before"
@@ -76,6 +77,7 @@ class Load:
         self._sizes = cycle(batch_sizes)
         self._attempts = attempts
         self._referrer_bytes = referrer_bytes
+        self._again_after_s = again_after_s
         self._hear = hear
         self._turns = cycle(trackers)
         self._stop = asyncio.Event()
@@ -121,6 +123,12 @@ class Load:
                     await self._stop.wait()
 
     async def _deliver(self, session: ClientSession, delivery: Delivery) -> None:
+        await self._send(session, delivery)
+        if self._again_after_s is not None:
+            await asyncio.sleep(self._again_after_s)
+            await self._send(session, delivery)
+
+    async def _send(self, session: ClientSession, delivery: Delivery) -> None:
         started_s, left = time.monotonic(), delivery
         for attempt, wait_s in zip(range(self._attempts), _waits_s(), strict=False):
             left = await self._attempt(session, left)

@@ -15,6 +15,7 @@ from aiohttp import ClientError, ClientSession
 
 from cdk.local.ports import free_ports
 from cdk.local.stack_file import StackFile, read_stack_file
+from schemas.settings import EventStoreName
 from tests.cable import HOST, Cable, cable
 from tests.faults.aws_proxy import AwsProxy, aws_proxy
 from tests.faults.books import Books
@@ -26,7 +27,8 @@ STOP_TIMEOUT_S = 30.0
 RESTART_TIMEOUT_S = 30.0
 POLL_S = 0.02
 BUFFER_MAX_BYTES = 16 * 1024 * 1024
-SETTINGS = {"TRACKER_BUFFER_MAX_BYTES": str(BUFFER_MAX_BYTES)}
+SETTINGS = {"TRACKER_BUFFER_MAX_BYTES": str(BUFFER_MAX_BYTES), "RESTART_MAX_S": "1"}
+"""What is killed again and again is back within a second: time is for the faults, not for waiting."""
 
 
 class Breakable:
@@ -46,9 +48,17 @@ class System:
     """A running stack: its processes, its books, and every way to break it."""
 
     def __init__(
-        self, run_dir: Path, cables: Breakable, kinesis: AwsProxy, dynamodb: AwsProxy, witness: Witness
+        self,
+        run_dir: Path,
+        event_store: EventStoreName,
+        *,
+        cables: Breakable,
+        kinesis: AwsProxy,
+        dynamodb: AwsProxy,
+        witness: Witness,
     ) -> None:
         self.run_dir = run_dir
+        self.event_store = event_store
         self.cables = cables
         self.kinesis = kinesis
         self.dynamodb = dynamodb
@@ -109,7 +119,7 @@ async def eventually(probe: Callable[[], Awaitable[bool]], *, timeout_s: float) 
 
 
 @asynccontextmanager
-async def running_system(run_dir: Path) -> AsyncIterator[System]:
+async def running_system(run_dir: Path, *, event_store: EventStoreName) -> AsyncIterator[System]:
     """A system whose Redis, Kinesis and DynamoDB are reached through what can break."""
     redis_port, aws_port, *ports = free_ports(5)
     aws_url, witness = f"http://{HOST}:{aws_port}", Witness()
@@ -129,9 +139,12 @@ async def running_system(run_dir: Path) -> AsyncIterator[System]:
             "REDIS_VIA": cables.redis.url,
             "KINESIS_VIA": cables.kinesis.url,
             "DYNAMODB_VIA": cables.dynamodb.url,
+            "EVENT_STORE": event_store,
         }
         await stack.enter_async_context(_process(run_dir, settings))
-        system = System(run_dir, cables, kinesis, dynamodb, witness)
+        system = System(
+            run_dir, event_store, cables=cables, kinesis=kinesis, dynamodb=dynamodb, witness=witness
+        )
         stack.callback(system.books.close)
         yield system
 

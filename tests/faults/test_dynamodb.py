@@ -5,11 +5,13 @@ import random
 
 from tests.faults.aws_faults import DYNAMODB_CALLS, throttled_calls, throttled_statements
 from tests.faults.ordeal import Ordeal
+from tests.faults.stores import in_both_stores
 
 THROTTLED_S = 20
 DOWN_S = 10
 
 
+@in_both_stores
 async def test_dynamodb_throttles(ordeal: Ordeal) -> None:
     """DynamoDB throttles.
 
@@ -25,6 +27,7 @@ async def test_dynamodb_throttles(ordeal: Ordeal) -> None:
             await asyncio.sleep(THROTTLED_S)
 
 
+@in_both_stores
 async def test_dynamodb_down(ordeal: Ordeal) -> None:
     """DynamoDB down for 10 s.
 

@@ -19,6 +19,7 @@ from tests.faults.aws_proxy import Call
 from tests.faults.killing import MOMENT_TIMEOUT_S, killing, totals_arrive
 from tests.faults.ordeal import Ordeal, put_program
 from tests.faults.stack import ROOT, System, eventually
+from tests.faults.stores import in_both_stores
 
 TIMES = 3
 TOGETHER_S = 12
@@ -39,6 +40,7 @@ async def test_refresh_killed_between_dynamodb_and_redis(ordeal: Ordeal) -> None
             await _until_everywhere(system, session, program_id, f"change {number}")
 
 
+@in_both_stores
 async def test_both_lambda_hosts_killed_repeatedly(ordeal: Ordeal) -> None:
     """Both Lambda hosts killed, five times.
 
@@ -51,6 +53,7 @@ async def test_both_lambda_hosts_killed_repeatedly(ordeal: Ordeal) -> None:
     await totals_arrive(ordeal)
 
 
+@in_both_stores
 async def test_two_hosts_on_the_same_shards(ordeal: Ordeal) -> None:
     """Two persist hosts on the same shards.
 

@@ -7,6 +7,7 @@ from cdk.config import LOCAL
 from tests.faults.aws_faults import failing_records, losing_answers, throttled_calls
 from tests.faults.aws_proxy import Call
 from tests.faults.ordeal import Ordeal
+from tests.faults.stores import in_both_stores
 
 THROTTLED_S = 20
 DOWN_S = 30
@@ -53,6 +54,7 @@ async def test_kinesis_half_open(ordeal: Ordeal) -> None:
         await ordeal.system.cables.kinesis.heal()
 
 
+@in_both_stores
 async def test_put_answers_lost(ordeal: Ordeal) -> None:
     """Answers of puts lost after success.
 

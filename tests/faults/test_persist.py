@@ -6,20 +6,23 @@ from tests.faults.aws_proxy import Call
 from tests.faults.killing import Moment, killing, totals_arrive
 from tests.faults.ordeal import Ordeal
 from tests.faults.stack import System
+from tests.faults.stores import begins_to_count, counts, in_both_stores, stores_events
 
 TIMES = 3
 
 
+@in_both_stores
 async def test_persist_killed_while_it_stores(ordeal: Ordeal) -> None:
     """Persist killed while it stores.
 
     Three times the persist host gets SIGKILL at the moment that DynamoDB has executed an insert and before
-    it answers: part of a batch is stored, nothing of it is counted.
+    it answers: part of a batch is stored, and of items nothing is counted.
     """
     async with ordeal.under_load():
-        await _kill_at(ordeal.system, "persist", "dynamodb", after, _is_insert)
+        await _kill_at(ordeal.system, "persist", "dynamodb", after, stores_events)
 
 
+@in_both_stores
 async def test_persist_killed_between_store_and_count(ordeal: Ordeal) -> None:
     """Persist killed between store and count.
 
@@ -27,19 +30,21 @@ async def test_persist_killed_between_store_and_count(ordeal: Ordeal) -> None:
     call never arrives.
     """
     async with ordeal.under_load():
-        await _kill_at(ordeal.system, "persist", "dynamodb", before, _is_read_of_totals)
+        await _kill_at(ordeal.system, "persist", "dynamodb", before, begins_to_count)
 
 
+@in_both_stores
 async def test_persist_killed_while_it_counts(ordeal: Ordeal) -> None:
     """Persist killed while it counts.
 
-    Three times the persist host gets SIGKILL at the moment that DynamoDB has moved a lane's fence and
-    before it answers: one lane of a batch is counted, the others are not.
+    Three times the persist host gets SIGKILL at the moment that DynamoDB has moved a lane's fence (of
+    packs: a program's head) and before it answers: one of a batch is counted, the others are not.
     """
     async with ordeal.under_load():
-        await _kill_at(ordeal.system, "persist", "dynamodb", after, _is_count)
+        await _kill_at(ordeal.system, "persist", "dynamodb", after, counts)
 
 
+@in_both_stores
 async def test_persist_killed_between_count_and_relay(ordeal: Ordeal) -> None:
     """Persist killed between count and relay.
 
@@ -51,6 +56,7 @@ async def test_persist_killed_between_count_and_relay(ordeal: Ordeal) -> None:
     await totals_arrive(ordeal)
 
 
+@in_both_stores
 async def test_persist_killed_between_relay_and_report(ordeal: Ordeal) -> None:
     """Persist killed between relay and report.
 
@@ -61,6 +67,7 @@ async def test_persist_killed_between_relay_and_report(ordeal: Ordeal) -> None:
         await _kill_at(ordeal.system, "persist", "kinesis", after, _is_relay)
 
 
+@in_both_stores
 async def test_persist_killed_before_its_report(ordeal: Ordeal) -> None:
     """Persist killed before its position is saved.
 
@@ -76,18 +83,6 @@ async def _kill_at(system: System, name: str, service: str, moment: Moment, matc
     for _ in range(TIMES):
         async with killing(system, name, proxy, moment, matches):
             pass
-
-
-def _is_insert(call: Call) -> bool:
-    return call.operation == "BatchExecuteStatement"
-
-
-def _is_read_of_totals(call: Call) -> bool:
-    return call.operation == "GetItem" and call.subject == LOCAL.totals.name
-
-
-def _is_count(call: Call) -> bool:
-    return call.operation == "PutItem" and call.subject == LOCAL.totals.name
 
 
 def _is_relay(call: Call) -> bool:

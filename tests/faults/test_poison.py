@@ -15,6 +15,7 @@ from schemas.frames import VERSION, encode_frame
 from tests.factories import core_data, view
 from tests.faults.load import Load
 from tests.faults.ordeal import Ordeal, put_program
+from tests.faults.stores import in_both_stores
 
 SET_ASIDE_WITHIN_S = 5.0
 GARBAGE = bytes((VERSION,)) + b"\xc1 no msgpack at all"
@@ -22,6 +23,7 @@ BAD_EVENT = msgspec.msgpack.encode(["view", "not-a-uuid", "not a time"])
 BAD_UPDATE = b'{"type": "program_changed", "program": {"name": 1}}'
 
 
+@in_both_stores
 async def test_poison_frame(ordeal: Ordeal) -> None:
     """Poison frame.
 
@@ -35,6 +37,7 @@ async def test_poison_frame(ordeal: Ordeal) -> None:
             assert (failed.payload, failed.reason, failed.index) == (GARBAGE, "bad_frame", None)
 
 
+@in_both_stores
 async def test_poison_event(ordeal: Ordeal) -> None:
     """Poison event.
 

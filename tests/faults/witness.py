@@ -19,6 +19,8 @@ class Witness:
     def __init__(self) -> None:
         self.copies: Counter[str] = Counter()
         """How often each message id reached the event stream."""
+        self.last_put: dict[str, int] = {}
+        """The highest sequence number that each shard of the event stream gave out."""
         self.redelivered: Counter[str] = Counter()
         """How often each message id was refused by the table because the same record had stored it."""
         self.applied_s: dict[tuple[str, str], float] = {}
@@ -45,6 +47,8 @@ class Witness:
         for data, result in zip(call.records, reply.answer["Records"], strict=True):
             if "SequenceNumber" in result:
                 self.copies.update(_message_ids(data))
+                shard_id, number = result["ShardId"], int(result["SequenceNumber"])
+                self.last_put[shard_id] = max(number, self.last_put.get(shard_id, 0))
 
     def _see_program(self, item: Json) -> None:
         if "name" in item:

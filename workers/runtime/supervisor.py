@@ -87,6 +87,7 @@ class Supervisor:
             wait_s = next(waits)
             log.error("%s failed: %s; it starts again in %.1f s", name, reason, wait_s, exc_info=trace)
             await asyncio.sleep(wait_s)
+            del error, trace  # a traceback holds all that the failed run held
             started_s = self._clock_s()
 
 

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from itertools import repeat
 
@@ -72,6 +74,19 @@ async def test_an_unavailable_dependency_is_said_in_one_line(caplog: pytest.LogC
     assert [(entry.getMessage(), entry.exc_info) for entry in caplog.records] == [
         ("runs failed: Kinesis is down; it starts again in 0.0 s", None)
     ]
+
+
+async def test_nothing_of_a_failed_run_is_kept_while_the_next_one_runs() -> None:
+    failure = UnavailableError("Kinesis is down")
+    kept, runs = weakref.ref(failure), Runs(failure)
+    del failure
+
+    async with Supervisor(backoff=Restarts()) as supervisor:
+        supervisor.start("runs", runs)
+        await until(runs.last)
+        gc.collect()
+
+        assert kept() is None
 
 
 async def test_a_cancelled_future_inside_a_run_is_a_failure_like_any_other() -> None:
