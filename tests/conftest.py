@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis import Phase
 from redis import ConnectionError as NotConnectedError
 from redis import Redis
 from redis.backoff import ConstantBackoff
@@ -31,6 +32,10 @@ MINISTACK_VARIABLES = {
 }
 
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "sabotage", hypothesis.settings.get_profile("suite"), phases=(Phase.explicit, Phase.generate)
+)
+"""That an example fails is enough: it need not be a small one."""
 hypothesis.settings.load_profile("suite")
 
 

@@ -1,16 +1,22 @@
 """Metrics: what a task says of itself, read from its actors when it is asked."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 
 from schemas import metrics
 from schemas.exposition import exposition
 from schemas.metrics import Reading, counted
 from tracker.services import Services
+
+BLOCKS = "process_python_blocks"
+BLOCKS_MEANING = (
+    "Blocks of memory in use by Python; resident memory that is past them waits for the next ones"
+)
 
 _PARAMETER = re.compile(r"<(\w+)(?::[^>]*)?>")
 
@@ -35,6 +41,7 @@ class TaskMetrics:
         self._answers = answers
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
+        Gauge(BLOCKS, BLOCKS_MEANING, registry=self._process).set_function(sys.getallocatedblocks)
 
     def text(self) -> str:
         """For Prometheus: with the process's own metrics (memory, CPU, open files)."""

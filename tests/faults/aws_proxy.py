@@ -77,15 +77,19 @@ class AwsProxy:
         self._session = session
         self._see = see
         self._faults: list[Fault] = []
+        self._struck = 0
+        """How many calls were not answered as the service answered them."""
 
     @contextmanager
     def suffering(self, fault: Fault) -> Iterator[None]:
-        """Every call from now to the end goes to `fault`."""
+        """Every call from now to the end goes to `fault`, which must change the answer of one at least."""
         self._faults.append(fault)
+        struck_before = self._struck
         try:
             yield
         finally:
             self._faults.remove(fault)
+        assert self._struck > struck_before, "the fault met no call"
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         _, _, operation = request.headers.get("X-Amz-Target", "").rpartition(".")
@@ -100,6 +104,8 @@ class AwsProxy:
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
     async def _answer(self, call: Call, headers: dict[str, str]) -> Reply:
+        replies: list[Reply] = []
+
         async def forward(call: Call) -> Reply:
             async with self._session.post(self._target, data=call.body, headers=headers) as response:
                 kept = {
@@ -107,12 +113,18 @@ class AwsProxy:
                 }
                 reply = Reply(response.status, await response.read(), kept)
             self._see(call, reply)
+            replies.append(reply)
             return reply
 
         way: Forward = forward
         for fault in self._faults:
             way = _through(fault, way)
-        return await way(call)
+        reply = None
+        try:
+            reply = await way(call)
+            return reply
+        finally:
+            self._struck += reply not in replies
 
 
 @asynccontextmanager

@@ -57,6 +57,9 @@ class Books:
     def totals(self, program_id: str) -> Totals:
         return sum_of_lanes(self._query(self._file.totals_table, "program_id", program_id))
 
+    def stored(self, program_ids: Iterable[str]) -> list[Entry]:
+        return [entry for program_id in program_ids for entry in self._entries(program_id)]
+
     def _caught_up(self, witness: Witness) -> bool:
         """Whether `persist` has saved that it is past each shard's last record."""
         return all(self._position(shard_id) >= last for shard_id, last in dict(witness.last_put).items())
@@ -68,7 +71,7 @@ class Books:
 
     def _audit(self, load: Load, program_ids: list[str]) -> tuple[Audit, set[Entry]]:
         totals = {program_id: self.totals(program_id) for program_id in program_ids}
-        stored = [entry for program_id in program_ids for entry in self._entries(program_id)]
+        stored = self.stored(program_ids)
         found = audit(
             acknowledged=load.acknowledged, stored=stored, totals=totals, expected_extra=load.given_up
         )

@@ -29,6 +29,10 @@ tracker closes it at the end of its drain delay."""
 
 OK = "ok"
 REFUSED = "connection refused"
+LOST = "connection lost"
+TIMED_OUT = "timeout"
+NOT_ACKNOWLEDGED = "503 not_acknowledged"
+BUFFER_FULL = "503 buffer_full"
 Phase = Literal["before", "during", "after"]
 
 
@@ -196,4 +200,4 @@ def _outcome(status: int, failed: Sequence[Failure]) -> str:
 def _kind(error: Exception) -> str:
     if isinstance(error, ClientConnectorError):
         return REFUSED
-    return "timeout" if isinstance(error, TimeoutError) else "connection lost"
+    return TIMED_OUT if isinstance(error, TimeoutError) else LOST

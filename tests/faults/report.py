@@ -26,9 +26,11 @@ HEAD = (
 PREFACE = """\
 # What happens when things break
 
-`{command}` starts the real system (two trackers, both Lambda hosts, Valkey, and MiniStack in the place of
-Kinesis and DynamoDB), drives clients against it, breaks one thing at a time, heals it, waits until all is
-caught up, and audits. This page is what it wrote on {date}, on {machine}. {verdict}
+`{command}` starts the real system (two trackers, both Lambda hosts, the stream workers, Valkey, and MiniStack
+in the place of Kinesis and DynamoDB), drives clients against it, breaks one thing at a time, heals it, waits
+until the last copy of an event is done with, and audits. Each event is an item of its own
+(`EVENT_STORE=items`); what can go wrong with storing is done again to the packed store, which a deployment has
+by default: those rows say *packed*. This page is what it wrote on {date}, on {machine}. {verdict}
 
 In every row it has checked that
 
@@ -36,14 +38,16 @@ In every row it has checked that
 - no event is there twice, and none is there that no client sent;
 - each program's totals equal the distinct events stored, by kind;
 - nothing is in the failed-events store that a test did not put on a stream as poison;
-- no client was told that a program does not exist, or that something failed inside.
+- no request failed, but where it is Kinesis or a tracker itself that breaks; and then as it should: with 503
+  and `Retry-After`, or on a connection to a tracker that is gone.
 """
 LEGEND = """\
 Durations are of the fault alone: load goes on for seconds before and after it. Load is what clients begin
 to send in a second, failures or not: singles by `GET /event`, the rest in batches by `POST /events`, to
 the two trackers in turn. What is not acknowledged is sent again with the same message id, with growing
 pauses. *Duplicates suppressed* are copies of events on the stream beyond the first, and inserts that the
-table refused because the same record was delivered again. *Failed* are events that no attempt got
+table refused because the same record was delivered again; the packed store knows those before it writes, and
+they are not counted. *Failed* are events that no attempt got
 acknowledged. *Errors by kind* are requests that have to be sent again, whole or in part. The *longest
 outage* is the longest time from the first attempt at an event to its acknowledgement, where one attempt
 was not enough. p99 is over all requests, failed ones included.

@@ -36,5 +36,12 @@ async def test_dynamodb_down(ordeal: Ordeal) -> None:
     """
     async with ordeal.under_load():
         await ordeal.system.cables.dynamodb.cut()
-        await asyncio.sleep(DOWN_S)
+        await asyncio.sleep(1)
+        stored = await _stored(ordeal)
+        await asyncio.sleep(DOWN_S - 1)
+        assert await _stored(ordeal) == stored
         await ordeal.system.cables.dynamodb.heal()
+
+
+async def _stored(ordeal: Ordeal) -> int:
+    return len(await asyncio.to_thread(ordeal.system.books.stored, ordeal.program_ids))

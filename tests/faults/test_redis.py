@@ -12,7 +12,7 @@ from aiohttp import ClientSession
 from redis.asyncio import Redis
 
 from schemas.redis import program_key
-from tests.faults.load import Heard
+from tests.faults.load import LOST, REFUSED, Heard
 from tests.faults.ordeal import Ordeal, put_program
 from tests.faults.stack import System, eventually
 
@@ -57,6 +57,7 @@ async def test_valkey_fails_over(ordeal: Ordeal, valkey: str) -> None:
     then and starts with an empty memory. The next change goes through the replica to both.
     """
     system, program_id = ordeal.system, ordeal.program_ids[0]
+    ordeal.errors = frozenset({REFUSED, LOST})
     heard: list[Heard] = []
     async with ordeal.under_load(hear=heard.append), Redis.from_url(valkey) as replica:
         await _copy(system.file.redis_url, replica, program_key(program_id))

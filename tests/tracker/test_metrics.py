@@ -70,6 +70,7 @@ async def test_a_task_says_what_it_holds(valkey: str, ministack: str, tmp_path: 
     assert 0 < metrics["tracker_frame_bytes_sum"] < 1_000
     assert metrics["tracker_acknowledgement_seconds_count"] == 1
     assert metrics["process_resident_memory_bytes"] > 0
+    assert metrics["process_python_blocks"] > 0
 
 
 async def test_every_metric_that_is_defined_is_told(tracker: Tracker) -> None:
