@@ -29,8 +29,8 @@ PREFACE = """\
 `{command}` starts the real system (two trackers, both Lambda hosts, the stream workers, Valkey, and MiniStack
 in the place of Kinesis and DynamoDB), drives clients against it, breaks one thing at a time, heals it, waits
 until the last copy of an event is done with, and audits. Each event is an item of its own
-(`EVENT_STORE=items`); what can go wrong with storing is done again to the packed store, which a deployment has
-by default: those rows say *packed*. This page is what it wrote on {date}, on {machine}. {verdict}
+(`EVENT_STORE=items`); what can go wrong with storing is done again to the packed store, which a deployment
+has by default: those rows say *packed*. This page is what it wrote on {date}, on {machine}. {verdict}
 
 In every row it has checked that
 
