@@ -120,6 +120,14 @@ SABOTAGES = (
         ),
     ),
     Sabotage(
+        "an event counts for its item's origin alone",
+        Edit("lambdas/items.py", "held is not None and held.origin == arrival.origin", "held is not None"),
+        (
+            "tests/lambdas/test_persist.py::test_a_resend_counts_once_wherever_it_arrives",
+            "tests/faults/test_resends.py::test_acknowledged_events_are_sent_again[items]",
+        ),
+    ),
+    Sabotage(
         "a pack's number is free",
         Edit("lambdas/packs.py", '"attribute_not_exists(message_id)"', '"attribute_not_exists(nothing)"'),
         (
