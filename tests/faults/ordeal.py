@@ -13,8 +13,8 @@ from tests.faults.load import Load
 from tests.faults.report import Result, load_text
 from tests.faults.stack import System
 
-BEFORE_S = 3.0
-AFTER_S = 4.0
+BEFORE_S = 2.0
+AFTER_S = 3.0
 PROGRAMS = 2
 CHECKSUM = "124"
 PROBLEMS_SHOWN = 5
