@@ -75,13 +75,7 @@ class Workers(Construct):
             )
         for stream in (streams.updates, streams.touches):
             stream.grant(role, "kinesis:PutRecords")
-        storage.leases.grant(
-            role,
-            "dynamodb:BatchGetItem",
-            "dynamodb:ConditionCheckItem",
-            "dynamodb:GetItem",
-            "dynamodb:UpdateItem",
-        )
+        storage.leases.grant(role, "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem")
         storage.state.grant(role, "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query")
         storage.matches.grant(role, "dynamodb:PutItem")
         grant_put(storage.failed_events, role)

@@ -8,7 +8,7 @@
     programs   program_id                                  core data, or a tombstone
     matches    program_id, conversion                      the click that it is due to (schemas/matches.py)
     leases     lease_key "{application}/{stream}/{shard}"  who reads it, and how far (schemas/leases.py)
-    state      lease_key, entry "{table}/{key}"            an agent's tables, an item an entry (likewise)
+    state      lease_key, entry: a slot                    an agent's tables, as a log (schemas/state.py)
 
 An event's `origin` is "{lane}:{sequence number}". A lane's totals of a program are the number of the
 program's events whose origin is in that lane, at or before its fence (docs/decisions/0005-counting.md).

@@ -1,22 +1,16 @@
-"""Rows of the leases table and of the state table: who reads a shard, how far, and what it knows.
+"""Rows of the leases table: who reads a shard, and how far. What is known of it is in state.py.
 
-A lease row, one for each application (an agent, a hosted function), stream and shard:
+One for each application (an agent, a hosted function), stream and shard:
 
     owner, token         who reads it, under a token of that acquisition alone; neither where nobody does
     counter              grows with every renewal: an owner that lets it stand still has failed
     wanted_by            who has asked for it, to be handed over
     checkpoint           the last sequence number that is done with, or SHARD_END
     half_done            "{sequence number}/{n}": n events of the record behind the checkpoint are, too
-    epoch                the number of the last commit
+    epoch, writer        the number of the last commit, and who wrote it: a name of one run on the shard
     watermark_ms         up to where event time has come
-
-A state item belongs to one entry of one table:
-
-    epoch                the commit that wrote it
-    value                as of that commit; absent where the entry was deleted
-    previous             as of the commit before, where its commit took several writes
-
-An item whose epoch is past its lease's belongs to a commit that was never finished: `previous` counts.
+    head                 the last commit that wrote into the log of state
+    tail                 the epoch of the oldest that counts there
 """
 
 from collections.abc import Mapping
@@ -41,25 +35,14 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str | None = None
     half_done: str | None = None
     epoch: int = 0
+    writer: str | None = None
     watermark_ms: int = 0
+    head: str | None = None
+    tail: int = 0
 
     @property
     def has_ended(self) -> bool:
         return self.checkpoint == SHARD_END
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """A state item: an entry of a table, by the commit that wrote it."""
-
-    table: str
-    key: str
-    epoch: int
-    value: bytes | None
-    previous: bytes | None = None
-
-    def as_of(self, epoch: int) -> bytes | None:
-        """Its value once commit `epoch` was the last; None where there was no such entry."""
-        return self.value if self.epoch <= epoch else self.previous
 
 
 def lease_key(application: str, stream: str, shard_id: str) -> str:
@@ -72,26 +55,8 @@ def lease_row_key(key: str) -> Row:
 
 def lease_from_row(row: Row) -> Lease:
     """Attributes of a newer version are passed over."""
-    numbers = {name: int(row[name]["N"]) for name in ("counter", "epoch", "watermark_ms") if name in row}
-    names = ("owner", "token", "wanted_by", "checkpoint", "half_done")
+    counts = ("counter", "epoch", "watermark_ms", "tail")
+    numbers = {name: int(row[name]["N"]) for name in counts if name in row}
+    names = ("owner", "token", "wanted_by", "checkpoint", "half_done", "writer", "head")
     texts = {name: str(row[name]["S"]) for name in names if name in row}
     return Lease(key=str(row["lease_key"]["S"]), **numbers, **texts)  # type: ignore[arg-type]
-
-
-def entry_row_key(lease: str, table: str, key: str) -> Row:
-    return {**lease_row_key(lease), "entry": {"S": f"{table}/{key}"}}
-
-
-def entry_row(lease: str, entry: Entry) -> Row:
-    values = {"value": entry.value, "previous": entry.previous}
-    return {
-        **entry_row_key(lease, entry.table, entry.key),
-        "epoch": {"N": str(entry.epoch)},
-        **{name: {"B": value} for name, value in values.items() if value is not None},
-    }
-
-
-def entry_from_row(row: Row) -> Entry:
-    table, _, key = str(row["entry"]["S"]).partition("/")
-    value, previous = (bytes(row[name]["B"]) if name in row else None for name in ("value", "previous"))  # type: ignore[arg-type]
-    return Entry(table, key, int(row["epoch"]["N"]), value, previous)

@@ -107,6 +107,8 @@ class WorkerSettings(AgentSettings, frozen=True, kw_only=True):
     """The longest that a result waits to be sent, and so to be seen."""
     commit_interval_ms: Positive = field(name="WORKER_COMMIT_INTERVAL_MS", default=5_000)
     """The longest that what is done waits for its commit: what a kill repeats, and what a commit costs."""
+    log_min_bytes: Positive = field(name="WORKER_LOG_MIN_BYTES", default=1_048_576)
+    """Of each shard and agent: a log of state is left to grow to this, or else to twice what it tells."""
     idle_ms: Positive = field(name="WORKER_IDLE_MS", default=5_000)
     """On a shard without events, event time follows the clock so far behind."""
     event_attempts: Positive = field(name="WORKER_EVENT_ATTEMPTS", default=3)

@@ -15,17 +15,10 @@ CLIENTS = {"dynamodb": "dynamodb", "kinesis": "kinesis", "s3": "s3", "secrets": 
 """The service of a client, by the name it goes by in the code."""
 NEEDS = {
     "dynamodb:BatchExecuteStatement": {"dynamodb:PartiQLInsert"},
-    "dynamodb:TransactWriteItems": {
-        "dynamodb:ConditionCheckItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-    },
     "s3:ListObjectsV2": {"s3:ListBucket"},
 }
-"""A statement or transaction needs what it does (Amazon DynamoDB Developer Guide, "IAM security policies with
-PartiQL for DynamoDB" and "Using IAM with DynamoDB transactions"). The code's statements insert, and nothing
-else."""
+"""A statement needs what it does (Amazon DynamoDB Developer Guide, "IAM security policies with PartiQL for
+DynamoDB"). The code's statements insert, and nothing else."""
 
 
 def actions(*modules: str) -> set[str]:

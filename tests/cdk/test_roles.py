@@ -61,10 +61,7 @@ CALLED: dict[str, set[Need]] = {
             for action in ("DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
             for stream in ("Events", "Updates", "Touches")
         ),
-        *(
-            (f"dynamodb:{action}", "table Leases")
-            for action in ("BatchGetItem", "ConditionCheckItem", "GetItem", "UpdateItem")
-        ),
+        *((f"dynamodb:{action}", "table Leases") for action in ("BatchGetItem", "GetItem", "UpdateItem")),
         *((f"dynamodb:{action}", "table State") for action in ("DeleteItem", "PutItem", "Query")),
         ("dynamodb:PutItem", "table Matches"),
         ("kinesis:PutRecords", "stream Touches"),

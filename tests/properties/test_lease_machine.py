@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from schemas.errors import LeaseLostError, UnavailableError
-from schemas.leases import Lease
+from schemas.leases import Lease, lease_from_row
 from tests.workers.dynamodb import LEASES, STATE, Fault, MemoryDynamoDB
+from tests.workers.logs import decoded, entries_of
 from workers.runtime.keeper import Keeper
 from workers.runtime.lease_table import LeaseTable
 from workers.runtime.positions import Position, position_of
@@ -45,13 +46,12 @@ class Shard:
         codec: Codec[str, int] = Codec(str, int)
         self.counts = Table(entries, codec, int)
         self.state.add_table("counts", entries, self.counts)
-        self.table = StateTable(dynamodb, lease, leases_table=LEASES, state_table=STATE)
+        self.table = StateTable(dynamodb, lease, leases_table=LEASES, state_table=STATE, log_min_bytes=100)
         self.position = position_of(lease)
         self.uncommitted = False
 
     async def load(self) -> None:
-        for entry in await self.table.read(self.lease.key):
-            self.state.tables[entry.table].load(entry.key, entry.as_of(self.lease.epoch))
+        await self.table.load(self.state.tables)
 
     async def commit(self) -> None:
         """One more event, unless the last commit is still to be tried again."""
@@ -160,20 +160,17 @@ class Leases(RuleBasedStateMachine):
     @invariant()
     def commits_of_acquisitions_do_not_interleave(self) -> None:
         for key in KEYS:
-            commits = [commit for commit in map(_committed, self.dynamodb.transactions) if commit[0] == key]
-            tokens = [token for token, _ in groupby(commit[1] for commit in commits)]
+            commits = [commit for commit in self.dynamodb.commits if commit.lease == key]
+            tokens = [token for token, _ in groupby(commit.token for commit in commits)]
             assert len(tokens) == len(set(tokens))
-            assert [commit[2] for commit in commits] == list(range(1, len(commits) + 1))
+            assert [commit.epoch for commit in commits] == list(range(1, len(commits) + 1))
 
     @invariant()
     def state_and_position_are_of_one_commit(self) -> None:
         for key in KEYS:
-            row = self.dynamodb.row(LEASES, key)
-            item = self.dynamodb.row(STATE, key, 'counts/"events"')
-            assert int(row.get("checkpoint", {"S": "0"})["S"]) == int(row.get("epoch", {"N": "0"})["N"])
-            assert (int.from_bytes(item["value"]["B"][-1:]) if item else 0) == int(
-                row.get("checkpoint", {"S": "0"})["S"]
-            ) % 256
+            lease = lease_from_row({"lease_key": {"S": key}} | self.dynamodb.row(LEASES, key))
+            counts = decoded(entries_of(lease, self.dynamodb.tables[STATE].values(), "counts"), int)
+            assert int(lease.checkpoint or 0) == lease.epoch == counts.get("events", 0)
 
     def teardown(self) -> None:
         self.dynamodb.arrive()
@@ -193,13 +190,6 @@ class Leases(RuleBasedStateMachine):
         assert self.dynamodb.tables[LEASES] == before, "what is balanced is left alone"
         for key, worker in held.items():
             assert self.dynamodb.row(LEASES, key)["token"] == {"S": worker.keeper.held[key].token}
-
-
-def _committed(transaction: list[dict[str, Any]]) -> tuple[str, str, int]:
-    """The lease, the token and the epoch of a commit."""
-    update = transaction[0]["Update"]
-    values = update["ExpressionAttributeValues"]
-    return update["Key"]["lease_key"]["S"], values[":token"]["S"], int(values[":next"]["N"])
 
 
 TestLeases = Leases.TestCase

@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count, repeat
 from typing import Any
 
-import msgspec
-
-from schemas.leases import Lease, entry_from_row, lease_from_row
+from schemas.leases import Lease, lease_from_row
 from tests.kinesis import InMemoryKinesis
 from tests.workers.counting import Numbered, Seen, encode
 from tests.workers.counting import agents as counting
 from tests.workers.dynamodb import LEASES, STATE, MemoryDynamoDB
+from tests.workers.logs import decoded, entries_of
 from workers.runtime.agents import Agents
 from workers.runtime.clock import WallClock
 from workers.runtime.shard import Services
@@ -134,16 +133,11 @@ class Crowd:
 
     def table(self, name: str, kind: Any) -> dict[str, Any]:
         """A table's entries over all shards that are not at their end."""
-        open_now = {lease.key: lease.epoch for lease in self.open_leases()}
-        found = {}
-        for (lease, _), row in self.dynamodb.tables[STATE].items():
-            entry = entry_from_row(row)
-            if entry.table == name and lease in open_now:
-                value = entry.as_of(open_now[lease])
-                key = msgspec.json.decode(entry.key)
-                assert key not in found, f"{key} is on two shards"
-                if value is not None:
-                    found[key] = msgspec.msgpack.decode(value, type=kind)
+        found: dict[str, Any] = {}
+        for lease in self.open_leases():
+            entries = decoded(entries_of(lease, self.dynamodb.tables[STATE].values(), name), kind)
+            assert found.keys().isdisjoint(entries), "a key is on two shards"
+            found |= entries
         return found
 
     def counts(self) -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""A DynamoDB in memory, with the conditions and transactions that leases and state ask for.
+"""A DynamoDB in memory, with the conditions that leases and state ask for.
 
-Semantics after the DynamoDB API reference (UpdateItem, TransactWriteItems, BatchGetItem, Query): a
-transaction applies whole or not at all, a failed condition is an error, and reads are consistent. What it
-adds are the faults of a network: a write or its answer may be lost, or the write may come late.
+Semantics after the DynamoDB API reference (UpdateItem, PutItem, DeleteItem, BatchGetItem, Query): a failed
+condition is an error, and reads are consistent. What it adds are the faults of a network: a write or its
+answer may be lost, or the write may come late.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
@@ -18,8 +18,7 @@ from schemas.dynamodb import LEASES_KEY, STATE_KEY, KeySchema
 
 LEASES = "leases"
 STATE = "state"
-ITEMS_PER_TRANSACTION = 100
-BYTES_PER_TRANSACTION = 4_000_000
+ITEM_BYTES = 400 * 1_024
 PAGE = 50
 _SET = re.compile(r"(\S+) = (:\w+)")
 _ADD = re.compile(r"(\S+) (:\w+)")
@@ -36,14 +35,22 @@ class Fault(Enum):
     LATE = "it is applied later, and answered to nobody"
 
 
+class Commit(NamedTuple):
+    """What moved a lease on, and under which token."""
+
+    lease: str
+    token: str
+    epoch: int
+
+
 class MemoryDynamoDB:
     """Tables by name. `faults` are what happens to the next writes, one each."""
 
     def __init__(self, tables: dict[str, KeySchema] | None = None) -> None:
         self.tables: dict[str, Table] = defaultdict(dict)
         self.faults: deque[Fault | None] = deque()
-        self.transactions: list[list[Row]] = []
-        """Those that were applied."""
+        self.commits: list[Commit] = []
+        """Those that were applied, in order."""
         self._keys = tables or {LEASES: LEASES_KEY, STATE: STATE_KEY}
         self.written = asyncio.Event()
         """Set by every write."""
@@ -87,15 +94,14 @@ class MemoryDynamoDB:
         return {"Items": rows, "LastEvaluatedKey": {name: rows[-1][name] for name in self._names(table)}}
 
     async def update_item(self, **request: Any) -> Row:
-        assert request["ReturnValues"] == "ALL_NEW"
         return {"Attributes": await self._write(lambda: self._update(request))}
 
-    async def transact_write_items(self, **request: Any) -> Row:
-        items = request["TransactItems"]
-        assert 1 <= len(items) <= ITEMS_PER_TRANSACTION
-        assert sum(map(_size, items)) <= BYTES_PER_TRANSACTION
-        await self._write(lambda: self._transact(items))
-        return {}
+    async def put_item(self, **request: Any) -> Row:
+        assert _size(request["Item"]) <= ITEM_BYTES
+        return await self._write(lambda: self._put(request))
+
+    async def delete_item(self, **request: Any) -> Row:
+        return await self._write(lambda: self._delete(request))
 
     async def _write(self, write: Callable[[], Row]) -> Row:
         await asyncio.sleep(0)
@@ -112,38 +118,31 @@ class MemoryDynamoDB:
         return answer
 
     def _update(self, request: Row) -> Row:
-        table, key = request["TableName"], self._key(request["TableName"], request["Key"])
+        table, key, held = self._held(request, request["Key"])
+        row = self.tables[table][key] = _updated(request, held | request["Key"])
+        if "epoch = :next" in request["UpdateExpression"]:
+            token = request["ExpressionAttributeValues"][":token"]["S"]
+            self.commits.append(Commit(key[0], token, int(row["epoch"]["N"])))
+        return dict(row)
+
+    def _put(self, request: Row) -> Row:
+        table, key, _ = self._held(request, request["Item"])
+        self.tables[table][key] = request["Item"]
+        return {}
+
+    def _delete(self, request: Row) -> Row:
+        table, key, _ = self._held(request, request["Key"])
+        self.tables[table].pop(key, None)
+        return {}
+
+    def _held(self, request: Row, row: Row) -> tuple[str, tuple[str, ...], Row]:
+        """The table, the key, and what is there, if that is as the request wants it."""
+        table = request["TableName"]
+        key = self._key(table, row)
         held = self.tables[table].get(key, {})
         if not _holds(request, held):
             raise _error("ConditionalCheckFailedException")
-        row = self.tables[table][key] = _updated(request, held | request["Key"])
-        return dict(row)
-
-    def _transact(self, items: list[Row]) -> Row:
-        each = [next(iter(item.items())) for item in items]
-        keys = [
-            (request["TableName"], self._key(request["TableName"], request.get("Key") or request["Item"]))
-            for _, request in each
-        ]
-        assert len(set(keys)) == len(keys), "a transaction names each item once"
-        reasons = [
-            {"Code": "None" if _holds(request, self.tables[table].get(key, {})) else "ConditionalCheckFailed"}
-            for (_, request), (table, key) in zip(each, keys, strict=True)
-        ]
-        if any(reason["Code"] != "None" for reason in reasons):
-            raise _error("TransactionCanceledException", CancellationReasons=reasons)
-        for (kind, request), (table, key) in zip(each, keys, strict=True):
-            self._apply(kind, request, table, key)
-        self.transactions.append(items)
-        return {}
-
-    def _apply(self, kind: str, request: Row, table: str, key: tuple[str, ...]) -> None:
-        if kind == "Put":
-            self.tables[table][key] = request["Item"]
-        elif kind == "Delete":
-            self.tables[table].pop(key, None)
-        elif kind == "Update":
-            self._update(request)
+        return table, key, held
 
     def _key(self, table: str, row: Row) -> tuple[str, ...]:
         return tuple(row[name]["S"] for name in self._names(table))
@@ -158,13 +157,18 @@ def _size(value: Any) -> int:
     return len(value)
 
 
-def _error(code: str, **more: Any) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": code}, **more}, "Write")
+def _error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "Write")
 
 
 def _holds(request: Row, row: Row) -> bool:
+    """No condition has both AND and OR in it."""
     condition = request.get("ConditionExpression")
-    return condition is None or all(_term(request, term, row) for term in condition.split(" AND "))
+    if condition is None:
+        return True
+    if " OR " in condition:
+        return any(_term(request, term, row) for term in condition.split(" OR "))
+    return all(_term(request, term, row) for term in condition.split(" AND "))
 
 
 def _term(request: Row, term: str, row: Row) -> bool:

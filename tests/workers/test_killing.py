@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import pytest
 
-from schemas.leases import entry_from_row, lease_from_row
+from schemas.errors import UnavailableError
+from schemas.leases import lease_from_row
 from tests.kinesis import InMemoryKinesis
 from tests.kinesis_http import served
 from tests.workers.conftest import FAILOVER_S, MANY_SHARDS
 from tests.workers.counting import Numbered, Seen, encode
 from tests.workers.fleet import Fleet, decimate, mustered
 from tests.workers.gaps import Watchman, told
+from tests.workers.logs import decoded, entries_of
 from tests.workers.turns import intruded
 
 KEYS = [f"key-{number}" for number in range(64)]
@@ -52,15 +53,13 @@ class Books:
             await asyncio.sleep(PUT_EVERY_S)
 
     async def counted(self, table: str, kind: Any) -> dict[str, Any]:
-        rows = await self._rows(self._leases_table)
-        leases = [lease for lease in map(lease_from_row, rows) if not lease.has_ended]
-        epochs = {lease.key: lease.epoch for lease in leases}
-        found = {}
-        for row in await self._rows(self._state_table):
-            entry, key = entry_from_row(row), str(row["lease_key"]["S"])
-            value = entry.as_of(epochs[key]) if key in epochs else None
-            if entry.table == table and value is not None:
-                found[msgspec.json.decode(entry.key)] = msgspec.msgpack.decode(value, type=kind)
+        """Raises UnavailableError where that was committed on in between."""
+        leases = [lease_from_row(row) for row in await self._rows(self._leases_table)]
+        rows = await self._rows(self._state_table)
+        found: dict[str, Any] = {}
+        for lease in leases:
+            if not lease.has_ended:
+                found |= decoded(entries_of(lease, rows, table), kind)
         return found
 
     async def until_counted(self) -> None:
@@ -69,8 +68,11 @@ class Books:
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _is_counted(self) -> bool:
-        counts = {key: seen.count for key, seen in (await self.counted("seen", Seen)).items()}
-        return counts == self.sent
+        try:
+            counted = await self.counted("seen", Seen)
+        except UnavailableError:
+            return False
+        return {key: seen.count for key, seen in counted.items()} == self.sent
 
     async def _rows(self, table: str) -> list[Any]:
         answer = await self._dynamodb.scan(TableName=table, ConsistentRead=True)

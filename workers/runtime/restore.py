@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.leases import Entry, Lease
+from schemas.leases import Lease
 from workers.runtime.agents import Agent
+from workers.runtime.log import Tables
 from workers.runtime.source import Shard
 from workers.runtime.state import State
 from workers.runtime.state_table import StateTable
-from workers.runtime.table import routing_key
+from workers.runtime.table import Entries, routing_key
 
 
 async def restore(
@@ -25,31 +26,20 @@ async def restore(
     A lease that nothing was ever committed under inherits: of each parent the entries whose keys its
     shard covers, to be committed as its own.
     """
-    for entry in await table.read(lease.key):
-        _take_over(state, entry, lease.epoch)
+    await table.load(state.tables)
     state.advance(lease.watermark_ms)
     if lease.epoch == 0:
         for parent in parents:
-            for entry in await table.read(parent.key):
-                if shard.covers(agent.topic.hash_of(routing_key(entry.key))):
-                    _inherit(agent, state, entry, parent.epoch)
+            left = {name: Entries() for name in state.tables}
+            await table.load_from(parent, left)
+            _inherit(agent, state, left, shard)
         state.advance(min((parent.watermark_ms for parent in parents), default=0))
     state.keep()
 
 
-def _take_over(state: State, entry: Entry, epoch: int) -> None:
-    entries = state.tables.get(entry.table)
-    if entries is None:
-        return
-    value = entry.as_of(epoch)
-    entries.load(entry.key, value)
-    if value is None or entry.epoch > epoch:
-        entries.rewrite(entry.key)
-
-
-def _inherit(agent: Agent[Any], state: State, entry: Entry, epoch: int) -> None:
-    entries, value = state.tables.get(entry.table), entry.as_of(epoch)
-    if entries is None or value is None:
-        return
-    held = entries.get(entry.key)
-    entries.put(entry.key, value if held is None else agent.tables[entry.table].merged(held, value))
+def _inherit(agent: Agent[Any], state: State, left: Tables, shard: Shard) -> None:
+    for name, entries in state.tables.items():
+        for key in left[name]:
+            value, held = left[name].get(key), entries.get(key)
+            if value is not None and shard.covers(agent.topic.hash_of(routing_key(key))):
+                entries.put(key, value if held is None else agent.tables[name].merged(held, value))

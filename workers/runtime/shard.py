@@ -85,11 +85,7 @@ class ShardWork:
         call = self._agent.bound(state, self._services.outlets, self._services.settings)
         table = self._table(lease)
         await restore(self._agent, state, table, shard=self._shard, lease=lease, parents=parents)
-        position = position_of(lease)
-        if state.changed:
-            await table.commit(position, state)
-            state.committed()
-        await self._read(call, state, table, position)
+        await self._read(call, state, table, position_of(lease))
 
     async def _read(
         self,
@@ -126,6 +122,7 @@ class ShardWork:
             lease,
             leases_table=settings.leases_table,
             state_table=settings.state_table,
+            log_min_bytes=settings.log_min_bytes,
         )
 
     def _reader(self, position: Position) -> ShardReader:

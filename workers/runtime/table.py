@@ -22,9 +22,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 KEY_MAX_BYTES = 900
-"""An encoded key: a sort key of DynamoDB holds 1,024 bytes, and the table's name is in it too."""
-VALUE_MAX_BYTES = 190_000
-"""An encoded value: an item holds 400 KB, and twice the value in a commit of several pieces."""
+"""An encoded key."""
+VALUE_MAX_BYTES = 380_000
+"""An encoded value: an item holds 400 KB, with the key and what is told beside it."""
 
 
 class TableOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,8 @@ class Entries:
     """The encoded entries of one table, with what they were before the event in hand and the commit."""
 
     def __init__(self) -> None:
+        self.size = 0
+        """Bytes of all keys and values."""
         self._values: dict[str, bytes] = {}
         self._before: dict[str, bytes | None] = {}
         self._committed: dict[str, bytes | None] = {}
@@ -73,10 +75,6 @@ class Entries:
     def load(self, key: str, value: bytes | None) -> None:
         """Takes an entry over as it was committed."""
         self._set(key, value)
-
-    def rewrite(self, key: str) -> None:
-        """Has the next commit write the entry though it did not change."""
-        self._committed.setdefault(key, self._values.get(key))
 
     def keep(self) -> None:
         """The event in hand is done: there is no way back behind it."""
@@ -101,10 +99,12 @@ class Entries:
         self._committed.clear()
 
     def _set(self, key: str, value: bytes | None) -> None:
-        if value is None:
-            self._values.pop(key, None)
-        else:
+        held = self._values.pop(key, None) if value is None else self._values.get(key)
+        if held is not None:
+            self.size -= len(key) + len(held)
+        if value is not None:
             self._values[key] = value
+            self.size += len(key) + len(value)
 
 
 class Codec(Generic[K, V]):

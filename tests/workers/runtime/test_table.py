@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import TooLargeError
 from schemas.programs import Totals
-from workers.runtime.table import KEY_MAX_BYTES, VALUE_MAX_BYTES, Change, Codec, Entries, Table
+from workers.runtime.table import KEY_MAX_BYTES, VALUE_MAX_BYTES, Codec, Entries, Table
 
 KEYS = st.sampled_from("abc")
 STEPS = st.lists(
@@ -100,12 +100,18 @@ def test_what_is_set_to_what_it_was_is_no_change() -> None:
     assert entries.changes() == []
 
 
-def test_what_is_to_be_rewritten_is_a_change() -> None:
+def test_the_size_is_that_of_all_keys_and_values() -> None:
     entries = Entries()
-    entries.load("k", b"v")
-    entries.rewrite("k")
+    entries.load("key", b"value")
+    entries.put("other", b"v")
+    assert entries.size == 3 + 5 + 5 + 1
 
-    assert entries.changes() == [Change("k", b"v", b"v")]
+    entries.put("key", b"longer value")
+    entries.put("other", None)
+    assert entries.size == 3 + 12
+
+    entries.roll_back()
+    assert entries.size == 3 + 5
 
 
 def test_keys_and_values_have_limits() -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -30,20 +30,11 @@ def chance() -> random.Random:
     return random.Random(20261124)
 
 
-def committed(workers: Crowd) -> Iterator[tuple[str, str]]:
-    """The lease and the token of every commit, in order."""
-    for transaction in workers.dynamodb.transactions:
-        update = transaction[0].get("Update")
-        if update is not None:
-            values = update["ExpressionAttributeValues"]
-            yield update["Key"]["lease_key"]["S"], values[":token"]["S"]
-
-
 def owners_take_turns(workers: Crowd) -> bool:
     """No acquisition commits on a shard after another has."""
     turns: dict[str, list[Commit]] = {}
-    for number, (key, token) in enumerate(committed(workers)):
-        turns.setdefault(key, []).append((number, token))
+    for key, token, epoch in workers.dynamodb.commits:
+        turns.setdefault(key, []).append((epoch, token))
     return intruded(turns) == []
 
 
@@ -318,7 +309,7 @@ async def test_a_sink_without_outlet_is_said_at_start() -> None:
         await Crowd(InMemoryKinesis(), agents=agents).hire()
 
 
-async def test_a_commit_larger_than_a_transaction_is_whole_or_not_at_all() -> None:
+async def test_a_commit_of_many_entries_is_whole_or_not_at_all() -> None:
     agents = Agents()
 
     @agents.agent(numbers)
