@@ -182,25 +182,36 @@ def _tables(traffic: Traffic) -> Iterator[Line]:
 
 
 def _state(traffic: Traffic) -> Iterator[Line]:
-    """Leases are renewed, and each commit is a transaction, which counts twice: of its lease, and of what
-    changed. `tally` keeps entries for each program and minute, `matcher` one for each click or conversion.
+    """Leases are renewed, and each commit moves one on. What it tells is put over items of the log that count
+    no more, so it costs its own size, and no deletions (docs/decisions/0032-state-as-a-log.md).
     """
-    deployment, assume = traffic.deployment, traffic.assume
-    commit_s = deployment.workers.commit_interval_ms / 1_000
-    events_per_commit = traffic.requests_s / traffic.shards * commit_s
-    leases = (
-        READING_AGENTS * traffic.shards + deployment.update_stream.shards + deployment.touch_stream.shards
-    )
-    commits_s = leases * min(1, events_per_commit) / commit_s
-    renewals_s = leases * RENEWALS_PER_FAILOVER * 1_000 / DEFAULT_FAILOVER_MS
-    counted = distinct(assume.programs, events_per_commit) * assume.tally_entries
-    touches_s = traffic.requests_s * assume.touches
+    assume, touches_s = traffic.assume, traffic.requests_s * traffic.assume.touches
+    event_shards, touch_shards = traffic.shards, traffic.deployment.touch_stream.shards
+    update_shards = traffic.deployment.update_stream.shards
+    renewals_s = traffic.leases * RENEWALS_PER_FAILOVER * 1_000 / DEFAULT_FAILOVER_MS
+    commits_s = traffic.leases / traffic.shards * _told_units_s(traffic, event_shards, traffic.requests_s)
+    programs = assume.tally_program_bytes
     for what, writes_s in (
-        ("leases", renewals_s + 2 * commits_s),
-        ("state of `tally`", 2 * counted * traffic.shards / commit_s),
-        ("state of `matcher`", 2 * touches_s),
+        ("leases", renewals_s + commits_s),
+        (
+            "state of `tally`",
+            _told_units_s(traffic, event_shards, traffic.requests_s, assume.tally_bytes, programs),
+        ),
+        ("state of `guard`", _told_units_s(traffic, event_shards, touches_s, assume.guard_bytes)),
+        ("state of `matcher`", _told_units_s(traffic, touch_shards, touches_s, assume.matcher_bytes)),
+        ("state of `budgets`", _told_units_s(traffic, update_shards, traffic.counted_s)),
     ):
         yield Line(f"DynamoDB, {what}", writes_s * SECONDS * prices.WRITE_UNIT.usd, "workers")
+
+
+def _told_units_s(
+    traffic: Traffic, shards: int, events_s: float, event_bytes: float = 0, program_bytes: float = 0
+) -> float:
+    """What the commits on so many shards write: an item of state each, where there is an event."""
+    commit_s = traffic.deployment.workers.commit_interval_ms / 1_000
+    events = events_s / shards * commit_s
+    told = events * event_bytes + distinct(traffic.assume.programs, events) * program_bytes
+    return shards * min(1, events) / commit_s * math.ceil((traffic.assume.state_base_bytes + told) / 1_024)
 
 
 def _looks(traffic: Traffic) -> Iterator[Line]:

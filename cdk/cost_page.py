@@ -57,8 +57,8 @@ events come, their size does, too.
 READ_ON = """
 - **Write units dominate** wherever each event is an item: that is why profiles pack. Longer batches
   (`persist.source.batchingWindowMs`) and fewer shards make larger packs.
-- **The workers' state** is paid for by commits. `workers.commitIntervalMs` is what a kill makes agents do
-  again; the longer it is, the less `tally` costs.
+- **The workers' state** is paid for by the kilobyte that commits tell. `workers.commitIntervalMs` is what a
+  kill makes agents do again; the longer it is, the fewer kilobytes are begun.
 - **Answers out to the internet** cost more than the tasks that give them: pixels and `POST /events` answer
   with less for each event than `GET /event`.
 - **What the product says of itself** is {metrics} custom metrics, of all tasks together, and lines of the

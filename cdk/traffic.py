@@ -32,7 +32,13 @@ class Assumptions(Struct, frozen=True, kw_only=True):
         0.01
     )
     match_bytes: Annotated[float, Meta(description="bytes of a match, overhead included")] = 500
-    tally_entries: Annotated[float, Meta(description="state entries of a program in a commit of `tally`")] = 2
+    state_base_bytes: Annotated[float, Meta(description="bytes of a commit besides what it tells")] = 300
+    tally_bytes: Annotated[float, Meta(description="bytes of an event in a commit of `tally`")] = 26
+    tally_program_bytes: Annotated[float, Meta(description="bytes of a program in a commit of `tally`")] = 30
+    guard_bytes: Annotated[float, Meta(description="bytes of a click in a commit of `guard`")] = 22
+    matcher_bytes: Annotated[
+        float, Meta(description="bytes of a click or conversion in a commit of `matcher`")
+    ] = 112
     item_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an item of an event")] = 60e-6
     packed_cpu_s: Annotated[float, Meta(description="CPU seconds of `persist` for an event, packed")] = 15e-6
     poll_s: Annotated[float, Meta(description="seconds between Lambda's reads of a shard")] = 1
