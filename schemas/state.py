@@ -105,6 +105,9 @@ def piece_row(lease: str, piece: Piece) -> Row:
 
 
 def piece_from_row(row: Row) -> Piece:
+    """Raises PoisonError for an item of the versions that wrote one for each entry."""
+    if "commit_id" not in row:
+        raise PoisonError(f"{row['entry']['S']!r} is of no log: begin with empty tables of leases and state")
     return Piece(
         slot=int(row["entry"]["S"]),
         commit_id=str(row["commit_id"]["S"]),

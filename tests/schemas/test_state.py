@@ -49,6 +49,11 @@ def test_the_first_commit_has_none_before_it() -> None:
     assert piece_from_row(piece_row(KEY, piece)) == piece
 
 
+def test_an_item_of_earlier_versions_is_refused() -> None:
+    with pytest.raises(PoisonError, match="empty tables"):
+        piece_from_row({"lease_key": {"S": KEY}, "entry": {"S": 'totals/"key"'}, "value": {"B": b"\x01"}})
+
+
 def test_a_commit_is_named_by_its_epoch_and_its_writer() -> None:
     assert commit_id(12, "run-1") == "12/run-1"
     assert epoch_of("12/run-1") == 12

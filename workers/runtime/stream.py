@@ -9,7 +9,7 @@ Per shard, in this order, and again after each:
 5. write the tables' changes and the position in one.
 
 A kill at any point leaves the last commit: the events behind it come again, to the state of then. So what
-was flushed since goes out again. A commit costs a write for each changed entry, so it comes more rarely.
+was flushed since goes out again. A commit costs by what it writes, so it comes more rarely.
 """
 
 import asyncio
