@@ -1,6 +1,7 @@
 """What the log of a lease tells of a table, as any reader of both DynamoDB tables finds it."""
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -15,8 +16,8 @@ def entries_of(lease: Lease, rows: Iterable[Row], table: str) -> Entries:
     """The entries of a table, by the rows of all leases."""
     entries = Entries()
     own = [piece_from_row(row) for row in rows if row["lease_key"]["S"] == lease.key]
-    for commit in history(lease, own):
-        replay(commit, {table: entries})
+    for piece in chain.from_iterable(history(lease, own)):
+        replay(piece, {table: entries})
     return entries
 
 

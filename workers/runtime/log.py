@@ -181,10 +181,10 @@ def history(lease: Lease, pieces: Iterable[Piece]) -> list[list[Piece]]:
     return counting[::-1]
 
 
-def replay(commit: Iterable[Piece], tables: Tables) -> list[Entry]:
-    """Brings tables that are as the commits before have left them to where this one does. Returns what it
-    says of them; what it says of other tables is passed over."""
-    entries = [entry for piece in commit for entry in unpack(piece.data) if entry.table in tables]
+def replay(piece: Piece, tables: Tables) -> list[Entry]:
+    """Tells tables, which are as the commits before have left them, what this one says. Returns that; what it
+    says of other tables is passed over."""
+    entries = [entry for entry in unpack(piece.data) if entry.table in tables]
     for entry in entries:
         of = tables[entry.table]
         of.load(entry.key, entry.value_after(of.get(entry.key)))

@@ -86,9 +86,8 @@ class StateTable:
         """Fills empty tables with what was committed last. Once, and first. Raises UnavailableError."""
         found = await self._read(self._lease.key)
         for commit in history(self._lease, found):
-            entries = replay(commit, tables)
+            entries = await _replayed(commit, tables)
             self.log.add(epoch_of(commit[0].commit_id), entries, [_slot(piece) for piece in commit])
-            await asyncio.sleep(0)
         self.slots = Slots(piece.slot for piece in found)
         counting = set(self.log.slots)
         self._lying_about = [slot for slot in map(_slot, found) if slot not in counting]
@@ -96,8 +95,7 @@ class StateTable:
     async def load_from(self, lease: Lease, tables: Tables) -> None:
         """Fills empty tables with what was committed last under another lease. Raises UnavailableError."""
         for commit in history(lease, await self._read(lease.key)):
-            replay(commit, tables)
-            await asyncio.sleep(0)
+            await _replayed(commit, tables)
 
     async def commit(self, position: Position, state: State) -> None:
         """Writes what changed, and the position. Raises LeaseLostError, or UnavailableError: then what
@@ -239,6 +237,15 @@ class StateTable:
             if "LastEvaluatedKey" not in answer:
                 return
             page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+async def _replayed(commit: list[Piece], tables: Tables) -> list[Entry]:
+    """What it says. Others get their turn after each piece."""
+    entries = []
+    for piece in commit:
+        entries += replay(piece, tables)
+        await asyncio.sleep(0)
+    return entries
 
 
 def _slot(piece: Piece) -> Slot:

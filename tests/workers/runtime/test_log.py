@@ -153,5 +153,6 @@ def test_the_commits_from_head_to_tail_count() -> None:
         history(lease, [of("4/b", "2/a", b"4", pieces=2)])
 
     entries = Entries()
-    replay(counting, {"table": entries})
+    for piece in counting:
+        replay(piece, {"table": entries})
     assert entries.get("key") == b"4"
