@@ -18,6 +18,7 @@ from workers.runtime.positions import Position
 from workers.runtime.run import AgentRun, Retries
 from workers.runtime.state import State
 from workers.runtime.stream import Item, Origin, Pace, Stream
+from workers.runtime.table import Entries
 from workers.settings import AgentSettings
 
 T = TypeVar("T")
@@ -52,6 +53,11 @@ class TestContext(Generic[T]):
     def tables(self) -> dict[str, Any]:
         """The agent's tables by name, as it sees them."""
         return dict(self._state.views)
+
+    @property
+    def entries(self) -> dict[str, Entries]:
+        """The same, as they would be committed."""
+        return dict(self._state.tables)
 
     async def put(self, *events: T) -> None:
         """Returns once the agent is done with them, or waits for more to fill a batch.
