@@ -11,6 +11,8 @@ from tests.bench.usage import usage
 PROGRAMS = 10_000
 LOOKS = 8
 """At its memory, between the first event and the last."""
+SECONDS = 4
+"""Of load, between two looks at the clock."""
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -29,7 +31,7 @@ async def endure(plan: Plan) -> list[Memory]:
         load = Case("long", target, "msgpack", connections=16)
         seen, events = [Memory(0, usage(target.pid).rss_mb)], 0
         while events < plan.events:
-            round = await run(load, plan.seconds)
+            round = await run(load, SECONDS)
             events += round.requests * ITEMS
             if events >= len(seen) * plan.events / LOOKS:
                 seen.append(Memory(events, round.rss_mb))

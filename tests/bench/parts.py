@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
-TIMEOUT_S = 420
+TIMEOUT_S = 540
 END_TIMEOUT_S = 30
 
 
