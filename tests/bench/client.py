@@ -56,11 +56,13 @@ class Latencies(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round saw. `cpu_s` is what the process with `pid` used in `seconds`."""
+    """What a round saw. `cpu_s` is what the process with `pid` used in `seconds`, and
+    `system_s` of it in the system's calls."""
 
     requests: int
     seconds: float
     cpu_s: float
+    system_s: float
     rss_mb: float
     statuses: dict[str, int]
     latency_ms: Latencies
@@ -125,6 +127,7 @@ class Load:
             requests=sum(self._statuses.values()),
             seconds=seconds,
             cpu_s=after.cpu_s - before.cpu_s,
+            system_s=after.system_s - before.system_s,
             rss_mb=after.rss_mb,
             statuses=dict(self._statuses),
             latency_ms=latencies(self._took_s),

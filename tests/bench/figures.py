@@ -58,8 +58,11 @@ def kept(folder: Path) -> Figures:
 
 
 def _read(folder: Path, part: str, kind: type[Kind]) -> Kind | None:
-    path = _path(folder, part)
-    return msgspec.json.decode(path.read_bytes(), type=kind) if path.exists() else None
+    """What an older bench measured in other terms counts as not measured."""
+    try:
+        return msgspec.json.decode(_path(folder, part).read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.ValidationError):
+        return None
 
 
 def _path(folder: Path, part: str) -> Path:

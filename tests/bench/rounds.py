@@ -38,6 +38,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: Latencies
     lag_ms: Latencies | None
     rss_mb: float
+    system_share: float
+    """Of the CPU time: what the system's calls took."""
     events_per_put: float | None = None
 
 
@@ -86,6 +88,7 @@ def _result(case: Case, seen: Sequence[Seen], bare: Sequence[Seen]) -> Result:
         latency_ms=_median([each.latency_ms for each in seen]),
         lag_ms=_median(lags) if lags else None,
         rss_mb=median(each.rss_mb for each in seen),
+        system_share=sum(each.system_s for each in seen) / sum(each.cpu_s for each in seen),
         events_per_put=_events_per_put(seen),
     )
 

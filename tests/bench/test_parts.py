@@ -38,6 +38,8 @@ def test_figures_are_read_again_until_they_are_forgotten(tmp_path: Path) -> None
 
     assert kept(tmp_path / "bench").held == held
     assert "held" not in kept(tmp_path / "bench").missing
+    keep(tmp_path / "bench", "growth", {"measured": "otherwise"})
+    assert "growth" in kept(tmp_path / "bench").missing
     forget(tmp_path / "bench", "held")
     assert kept(tmp_path / "bench") == Figures()
 

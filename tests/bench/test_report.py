@@ -41,6 +41,7 @@ def result(case: str, *, per_cpu_s: float = 1_000, p99_ms: float = 5, events_per
         latency_ms=Latencies(1, p99_ms, p99_ms, p99_ms),
         lag_ms=None,
         rss_mb=100,
+        system_share=0.5,
         events_per_put=events_per_put,
     )
 
