@@ -17,7 +17,8 @@ import msgspec
 import uvloop
 from msgspec.structs import replace
 
-from tests.bench.puts import Puts, read_puts
+from tests.bench.order import Order, Seen, latencies
+from tests.bench.puts import read_puts
 from tests.bench.requests import KINDS
 from tests.bench.usage import usage
 
@@ -30,49 +31,9 @@ PROBE_EVERY_S = 0.005
 Landed = Callable[["Connection", int], None]
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send where. `rate` None is as much as goes; `pid` is whose CPU time is told."""
-
-    port: int
-    pid: int
-    kind: str
-    programs: int = 1
-    connections: int = 64
-    seconds: float = 2
-    rate: float | None = None
-    probe: bool = False
-    """Whether to ask something that takes no work meanwhile: what it waits is the loop's lag."""
-    once: bool = False
-    """Each request of the pool a single time, without a warm-up."""
-
-
-class Latencies(msgspec.Struct, frozen=True):
-    """Milliseconds."""
-
-    p50: float
-    p99: float
-    p999: float
-    most: float
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round saw. `cpu_s` is what the process with `pid` used in `seconds`, and
-    `system_s` of it in the system's calls."""
-
-    requests: int
-    seconds: float
-    cpu_s: float
-    system_s: float
-    rss_mb: float
-    statuses: dict[str, int]
-    latency_ms: Latencies
-    lag_ms: Latencies | None = None
-    puts: Puts | None = None
-    """What a tracker has put meanwhile, the warm-up included."""
-
-
 class Connection(asyncio.Protocol):
-    """Sends one request at a time; calls `landed` with each answer's status."""
+    """Sends one request at a time; calls `landed` with each answer's status. That of tests.load waits for
+    an answer in a task, which would take as much of this machine as what is measured."""
 
     def __init__(self, landed: Landed) -> None:
         self._landed = landed
@@ -235,13 +196,6 @@ class Probe:
     def _landed(self, connection: Connection, status: int) -> None:
         self.took_s.append(time.perf_counter() - connection.sent_s)
         asyncio.get_running_loop().call_later(PROBE_EVERY_S, self._ask, connection)
-
-
-def latencies(took_s: list[float]) -> Latencies:
-    """Percentiles by the nearest rank."""
-    ordered = sorted(took_s) or [0.0]
-    p50, p99, p999 = (ordered[int(len(ordered) * share)] * 1000 for share in (0.5, 0.99, 0.999))
-    return Latencies(p50, p99, p999, ordered[-1] * 1000)
 
 
 def _is_whole(answer: bytes) -> bool:

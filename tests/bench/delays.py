@@ -20,7 +20,7 @@ from cdk.local.freshness import read_program
 from schemas.invalidations import Invalidation, ProgramInvalidated, TaskReported, decode_invalidation
 from schemas.programs import Program, PublicProgram
 from schemas.redis import tasks_channel
-from tests.bench.client import Latencies, Order, latencies
+from tests.bench.order import Latencies, Order, latencies
 from tests.bench.plan import Plan
 from tests.bench.processes import module
 from tests.bench.requests import FIRST_PROGRAM

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.bench.client import Latencies, Order, Seen
+from tests.bench.order import Latencies, Order, Seen
 from tests.bench.requests import EVENTS
 from tests.bench.targets import Target
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from textwrap import fill
 
-from tests.bench.client import Latencies
+from tests.bench.order import Latencies
 
 WIDTH = 110
 """Of a line of prose, as in the other pages."""

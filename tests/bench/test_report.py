@@ -3,13 +3,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.bench.client import Latencies
 from tests.bench.delays import Delays
 from tests.bench.endurance import Memory
 from tests.bench.figures import Figures
 from tests.bench.goals import goals
 from tests.bench.growth import Growth, Point
 from tests.bench.held import Held
+from tests.bench.order import Latencies
 from tests.bench.persist import Measured as Stored
 from tests.bench.persist import Stores
 from tests.bench.plan import Plan
