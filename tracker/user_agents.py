@@ -39,7 +39,7 @@ class UserAgents:
     """Reads user agents by two kept lists: families by uap-core, bots by crawler-user-agents.
 
     A text not met lately takes some 10 us, one met lately next to nothing; the last `remembered` are
-    kept, up to some 1.5 KB each. Both lists are compiled once in a process, to some 25 MB.
+    kept, up to some 1.5 KB each. Both lists are compiled once in a process, to some 16 MB.
     """
 
     def __init__(self, *, remembered: int) -> None:

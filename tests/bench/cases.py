@@ -15,6 +15,11 @@ class Case(NamedTuple):
     """In a round."""
 
     @property
+    def events(self) -> int:
+        """Of a batch."""
+        return self.records * self.frame
+
+    @property
     def is_naive(self) -> bool:
         return self.store == "naive"
 

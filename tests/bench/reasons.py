@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from tests.bench.cases import by_name
 from tests.bench.figures import Figures, Weights
 from tests.bench.persist import Stores
 from tests.bench.rounds import Result
@@ -86,10 +87,13 @@ def stored(stores: Stores) -> Iterator[str]:
     )
     yield table(("", "events per CPU s", "µs per event", "to naive"), rows)
     by_case = {each.case: each.us_per_event for each in stores.cases}
-    few, many = by_case["packed, 10 programs"], by_case["packed, 100 programs"]
+    few, many = by_name("packed, 10 programs"), by_name("packed, 100 programs")
+    us = (by_case[many.name] - by_case[few.name]) * many.events / (many.programs - few.programs)
     yield (
         "A packed batch takes a call for each program and another for its head, however many events they"
-        f" carry: the same 2,000 events take {many / few:.1f} times as long of 100 programs as of 10."
+        f" carry. So the same {many.events:,} events take {by_case[many.name] / by_case[few.name]:.1f} times as"
+        f" long of {many.programs} programs as of {few.programs}: each more costs {number(us)} µs"
+        " (docs/decisions/0025-dynamodb-on-the-wire.md)."
     )
 
 
