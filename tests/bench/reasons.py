@@ -88,11 +88,12 @@ def stored(stores: Stores) -> Iterator[str]:
     yield table(("", "events per CPU s", "µs per event", "to naive"), rows)
     by_case = {each.case: each.us_per_event for each in stores.cases}
     few, many = by_name("packed, 10 programs"), by_name("packed, 100 programs")
-    us = (by_case[many.name] - by_case[few.name]) * many.events / (many.programs - few.programs)
+    few_us, many_us = by_case[few.name], by_case[many.name]
+    more_us = (many_us - few_us) * many.events / (many.programs - few.programs)
     yield (
         "A packed batch takes a call for each program and another for its head, however many events they"
-        f" carry. So the same {many.events:,} events take {by_case[many.name] / by_case[few.name]:.1f} times as"
-        f" long of {many.programs} programs as of {few.programs}: each more costs {number(us)} µs"
+        f" carry. So the same {many.events:,} events take {many_us / few_us:.1f} times as long of"
+        f" {many.programs} programs as of {few.programs}: each more costs {number(more_us)} µs"
         " (docs/decisions/0025-dynamodb-on-the-wire.md)."
     )
 
