@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import workers.runtime
 from workers.agents import recent, sketch
 from workers.runtime.table import KEY_MAX_BYTES, VALUE_MAX_BYTES
 from workers.settings import AgentSettings
@@ -25,6 +26,12 @@ def test_the_guide_shows_its_examples() -> None:
 @pytest.mark.parametrize(("path", "code"), SHOWN)
 def test_what_is_shown_is_the_file(path: str, code: str) -> None:
     assert code == (ROOT / path).read_text()
+
+
+def test_the_way_through_the_runtime_leads_to_modules_that_are_there() -> None:
+    named = re.findall(r"\w+\.py", str(workers.runtime.__doc__))
+
+    assert set(named) <= {path.name for path in (ROOT / "workers" / "runtime").glob("*.py")}
 
 
 def test_the_first_agent_is_ten_lines_or_fewer() -> None:

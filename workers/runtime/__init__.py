@@ -4,7 +4,7 @@ To read it in one sitting, in this order:
 
     agents.py stream.py table.py window.py sink.py      what an agent is, and what it is given
     run.py state.py shard.py feed.py source.py          an agent on one shard: it reads, runs and commits
-    restore.py state_table.py                           what it knows, where the next owner finds it
+    log.py state_table.py restore.py                    what it knows, where the next owner finds it
     leases.py lease_table.py keeper.py worker.py        who runs it: workers that share the shards
     testing.py                                          the same in memory, with a clock that a test turns
 
