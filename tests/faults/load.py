@@ -76,7 +76,7 @@ class Load:
         self.attempts: list[Attempt] = []
         self.longest_outage_s = 0.0
         """From the first attempt at an event to its acknowledgement, where that took more than one."""
-        self.events_per_s = events_per_s
+        self.events_per_s = self.full_events_per_s = events_per_s
         self._checksums = checksums
         self._sizes = cycle(batch_sizes)
         self._attempts = attempts

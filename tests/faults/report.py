@@ -81,7 +81,7 @@ class Result(Struct, frozen=True, kw_only=True):
             f"{self.stored:,}",
             f"{self.duplicates:,}",
             f"{self.failed:,}",
-            ", ".join(f"{count} {kind}" for kind, count in sorted(self.errors.items())) or "none",
+            ", ".join(f"{count:,} × {kind}" for kind, count in sorted(self.errors.items())) or "none",
             f"{self.longest_outage_s:.1f} s",
             " / ".join(f"{each:.0f}" for each in self.p99_ms) + " ms",
         )
@@ -120,7 +120,7 @@ def machine() -> str:
 
 
 def load_text(load: Load) -> str:
-    return f"{load.events_per_s} events/s"
+    return f"{load.full_events_per_s:,} events/s"
 
 
 def _verdict(results: Sequence[Result]) -> str:
