@@ -81,7 +81,7 @@ class Result(Struct, frozen=True, kw_only=True):
             f"{self.stored:,}",
             f"{self.duplicates:,}",
             f"{self.failed:,}",
-            ", ".join(f"{count:,} × {kind}" for kind, count in sorted(self.errors.items())) or "none",
+            ", ".join(f"{kind} ({count:,})" for kind, count in sorted(self.errors.items())) or "none",
             f"{self.longest_outage_s:.1f} s",
             " / ".join(f"{each:.0f}" for each in self.p99_ms) + " ms",
         )
