@@ -69,16 +69,17 @@ class StateTable:
     def __init__(
         self, dynamodb: DynamoDB, lease: Lease, *, leases_table: str, state_table: str, log_min_bytes: int
     ) -> None:
+        self.writer = uuid4().hex
+        """The name of this run on the shard, which no other has."""
+        self.log = Log(least_bytes=log_min_bytes)
+        self.slots = Slots()
         self._dynamodb = dynamodb
         self._lease = lease
         self._epoch = lease.epoch
         self._head = lease.head
-        self.writer = uuid4().hex
         self._leases_table = leases_table
         self._state_table = state_table
         self._least_units = log_min_bytes // UNIT_BYTES
-        self.log = Log(least_bytes=log_min_bytes)
-        self.slots = Slots()
         self._lying_about: list[Slot] = []
         self._commit: Commit | None = None
 
@@ -117,7 +118,7 @@ class StateTable:
     async def _put(self, commit: Commit) -> None:
         """Puts the next piece, unless its slot has been taken: then another is tried."""
         data = pack(commit.left[0])
-        units = -(-(ITEM_BYTES + len(data)) // UNIT_BYTES)
+        units = _units(data)
         slot = commit.slot = commit.slot or self.slots.take(units)
         piece = Piece(
             slot=slot.number, commit_id=commit.id, pieces=commit.pieces, previous=self._head, data=data
@@ -249,4 +250,9 @@ async def _replayed(commit: list[Piece], tables: Tables) -> list[Entry]:
 
 
 def _slot(piece: Piece) -> Slot:
-    return Slot(piece.slot, piece.commit_id, -(-(ITEM_BYTES + len(piece.data)) // UNIT_BYTES))
+    return Slot(piece.slot, piece.commit_id, _units(piece.data))
+
+
+def _units(data: bytes) -> int:
+    """What it costs to write an item with this."""
+    return -(-(ITEM_BYTES + len(data)) // UNIT_BYTES)
