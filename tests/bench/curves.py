@@ -12,7 +12,7 @@ from tests.bench.figures import Figures
 from tests.bench.growth import Growth, Point
 from tests.bench.held import Held
 from tests.bench.plots import curve
-from tests.bench.tables import number, table
+from tests.bench.tables import counted, number, table
 
 NAMES = ("shards", "connections", "programs", "tasks")
 _TASKS = "Of two tasks, each has its row: they share the machine's cores with the load."
@@ -31,7 +31,7 @@ def growth(figures: Figures, charts: Path) -> Iterator[str]:
 def _grown(growth: Growth, charts: Path) -> Iterator[str]:
     rows = [
         (
-            f"{point.at:,} {name}",
+            counted(point.at, name),
             number(point.result.requests_per_s),
             number(point.result.per_cpu_s),
             number(point.result.events_per_put or 0),

@@ -27,7 +27,7 @@ def reasons(figures: Figures) -> Iterator[str]:
 def _of_the_tracker(measured: Measured) -> Iterator[str]:
     us = {each.case: _us(each) for each in measured.saturated}
     shared = {each.case: each.events_per_put or 0 for each in measured.saturated}
-    put_us = us["durable, 1 connections"] - us["buffered, 1 connections"]
+    put_us = us["durable, 1 connection"] - us["buffered, 1 connection"]
     yield (
         f"A view in `buffered` mode takes {number(us['buffered'])} µs of CPU time, and the bare route"
         f" {number(us['bare'])}. A put takes as much as {put_us / us['buffered']:.0f} views: what a lone"

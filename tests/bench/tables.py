@@ -26,5 +26,10 @@ def number(value: float) -> str:
     return f"{value:.1f}" if value >= 3 else f"{value:.2f}"
 
 
+def counted(count: int, things: str) -> str:
+    """`1 shard`, `1,000 connections`."""
+    return f"{count:,} {things if count != 1 else things.removesuffix('s')}"
+
+
 def percentiles(latencies: Latencies) -> str:
     return f"{number(latencies.p50)} / {number(latencies.p99)}"

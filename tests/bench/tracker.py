@@ -4,6 +4,7 @@ import msgspec
 
 from tests.bench.plan import Plan
 from tests.bench.rounds import Case, Result, measure, run
+from tests.bench.tables import counted
 from tests.bench.targets import BUFFERED, DURABLE, Target, bench
 
 LOADED_SHARE = 0.7
@@ -46,7 +47,7 @@ async def compare(plan: Plan) -> Measured:
 
 def _cases(bare: Target, naive: Target, durable: Target, buffered: Target) -> list[Case]:
     many = [
-        Case(f"{target.name}, {connections} connections", target, "get", connections=connections)
+        Case(f"{target.name}, {counted(connections, 'connections')}", target, "get", connections=connections)
         for target in (bare, durable, buffered)
         for connections in (1, 1_000)
     ]
