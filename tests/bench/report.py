@@ -45,8 +45,9 @@ meanwhile that takes no work: `/health/live`.\
 _DELAYS = """\
 On the whole local stack (`make run`, with an emulator of AWS in one process), under a steady load: from a
 view's POST until it is in the table, and until a page at the other tracker is told of it; from a change's
-message on Redis until both trackers have said that they have applied it, and from its PUT until then.
-Milliseconds, p50 / p99.\
+message on Redis until both trackers have said that they have applied it, and from its PUT until then. What is
+stored waits for the function's next look at its shard (`LAMBDA_POLL_INTERVAL_MS`), a page for the next event
+of the live stream (`TRACKER_LIVE_INTERVAL_MS`). Milliseconds, p50 / p99.\
 """
 
 
