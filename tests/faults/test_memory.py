@@ -13,8 +13,8 @@ from tests.faults.stack import BUFFER_MAX_BYTES, System
 from tracker.metrics import BLOCKS
 
 DOWN_S = 30
-DOWN_AGAIN_S = 15
-"""Twice what it takes to fill the buffer."""
+DOWN_AGAIN_S = 20
+"""Long enough for the buffer to be full again."""
 EVENTS_PER_S = 2_000
 BATCH_SIZES = (1, 100)
 ATTEMPTS = 3
@@ -39,7 +39,7 @@ async def test_memory_while_kinesis_is_down(ordeal: Ordeal) -> None:
     Clients send 2,000 events of 2 KB each second, and nothing can be put. Each tracker fills its buffer of
     16 MiB and then answers 503 at once. Its resident memory may grow by the buffer and 60 MB, and it serves
     again when Kinesis is back. Then it has no more in use than before. What stays resident are the pages
-    that Python's allocator keeps for the next time, fewer than the buffer took: a second outage of 15 s adds
+    that Python's allocator keeps for the next time, fewer than the buffer took: a second outage of 20 s adds
     no more than 4 MB to them.
     """
     system, ordeal.errors = ordeal.system, frozenset({NOT_ACKNOWLEDGED, BUFFER_FULL, TIMED_OUT})
