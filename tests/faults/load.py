@@ -27,6 +27,7 @@ IDLE_S = 0.4
 """A client closes a connection that it did not use for so long, as load balancers do: before a stopping
 tracker closes it at the end of its drain delay."""
 
+UNAVAILABLE = 503
 OK = "ok"
 REFUSED = "connection refused"
 LOST = "connection lost"
@@ -74,6 +75,8 @@ class Load:
         self.given_up: set[Entry] = set()
         """Sent and never acknowledged: stored or not, either is right."""
         self.attempts: list[Attempt] = []
+        self.unhelpful = 0
+        """Answers that say 503 and not when to send again."""
         self.longest_outage_s = 0.0
         """From the first attempt at an event to its acknowledgement, where that took more than one."""
         self.events_per_s = self.full_events_per_s = events_per_s
@@ -183,6 +186,8 @@ class Load:
         else:
             request = session.post(f"{tracker}/events", data=msgspec.json.encode(events), headers=JSON)
         async with request as response:
+            if response.status == UNAVAILABLE and "Retry-After" not in response.headers:
+                self.unhelpful += 1
             return response.status, await response.read()
 
 

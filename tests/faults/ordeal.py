@@ -88,6 +88,8 @@ class Ordeal(Struct, kw_only=True):
             for kind, count in load.errors().items()
             if kind not in self.errors
         ]
+        if load.unhelpful:
+            self.problems.append(f"{load.unhelpful} answers of 503 had no Retry-After")
         sent = {entry.message_id for entry in load.sent}
         self.results.append(
             Result(
