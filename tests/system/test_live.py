@@ -1,11 +1,13 @@
 """Live updates, over HTTP and on Redis: what is told of the running system, as documented."""
 
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import httpx
@@ -17,6 +19,12 @@ from tests.system.conftest import ROOT, Stack, until
 
 DOCUMENT = ROOT / "docs" / "live-updates.md"
 EXAMPLES = ROOT / "docs" / "examples"
+TRANSCRIPT = {
+    command.split()[0]: (command, shown.splitlines())
+    for command, shown in re.findall(r"^```\n\$ (.*)\n((?:.*\n)*?)```$", DOCUMENT.read_text(), re.MULTILINE)
+}
+SECTION = re.compile(r'"(\w+)":\[')
+DIGITS = re.compile(r"\d+")
 SHOWN = re.compile(r'^3\) ("\{.*\}")$', re.MULTILINE)
 BODY: dict[str, Any] = {"name": "first", "customerId": 9124, "customerName": "Customer2", "checksum": "124"}
 
@@ -79,6 +87,44 @@ def test_the_messages_that_the_document_shows_are_such() -> None:
     assert [type(each) for each in messages] == [ProgramInvalidated, TotalsPublished]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_is_answered_as_the_document_shows(stack: Stack) -> None:
+    command, shown = TRANSCRIPT["curl"]
+    stack.trackers[0].get("/event/212313")
+
+    def answer() -> list[str]:
+        here = command.replace("localhost:8080", stack.file.trackers[0].removeprefix("http://"))
+        answered = subprocess.check_output(here, shell=True, text=True, timeout=20)
+        return answered.splitlines() if '"failures"' in answered else []
+
+    lines = until(answer, timeout_s=20)
+
+    assert [line.partition(": ")[0] for line in lines[:5]] == [line.partition(": ")[0] for line in shown]
+    assert lines[0] == shown[0]
+    told = {name for line in lines for name in SECTION.findall(line)}
+    assert set(SECTION.findall(shown[4])) <= told
+
+
+@pytest.mark.parametrize("listen", ["redis_cli", "raw"])
+def test_a_plain_subscriber_hears_what_the_document_shows(stack: Stack, listen: str) -> None:
+    command, shown = TRANSCRIPT["redis-cli"]
+    listening = with_redis_cli if listen == "redis_cli" else with_a_socket
+    before = subscribers(stack)
+    with listening(stack, command) as lines:
+        until(lambda: subscribers(stack) > before, timeout_s=10)
+        body = BODY | {"name": "Autumn sale"}
+        assert stack.trackers[0].put("/programs/212313?wait=true", json=body).status_code == 200
+        stack.trackers[0].get("/event/212313")
+
+        left = [DIGITS.sub("0", line) for line in shown]
+        for line in lines:
+            left = left[1:] if DIGITS.sub("0", line) == left[0] else left
+            if not left:
+                break
+
+    assert left == []
+
+
 def assert_told(tracker: httpx.Client, program_id: str, totals: list[int]) -> None:
     until(lambda: [program_id, *totals] in told(tracker, "totals"), timeout_s=10)
     (program,) = [each for each in told(tracker, "programs") if each["programId"] == program_id]
@@ -111,6 +157,43 @@ def running(example: str, address: str) -> Iterator[Iterator[str]]:
             yield map(str.strip, process.stdout)
         finally:
             process.terminate()
+
+
+@contextmanager
+def with_redis_cli(stack: Stack, command: str) -> Iterator[Iterator[str]]:
+    """What the client prints at a terminal."""
+    client = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if client is None:
+        pytest.skip("neither redis-cli nor valkey-cli is installed; on Debian: apt-get install redis-tools")
+    words = [client, "-u", stack.file.redis_url, "--no-raw", *command.split()[1:]]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield map(str.rstrip, process.stdout)
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def with_a_socket(stack: Stack, command: str) -> Iterator[Iterator[str]]:
+    """The same without a client, in Redis's own protocol."""
+    url = httpx.URL(stack.file.redis_url)
+    with socket.create_connection((url.host, url.port), timeout=20) as connection:
+        connection.sendall(" ".join(command.split()[1:]).encode() + b"\r\n")
+        with connection.makefile("rb") as replies:
+            yield as_printed(replies)
+
+
+def as_printed(replies: BinaryIO) -> Iterator[str]:
+    """Each reply, an array of texts and numbers, as redis-cli prints it."""
+    while head := replies.readline():
+        for number in range(1, int(head[1:]) + 1):
+            kind, rest = replies.read(1), replies.readline()
+            if kind == b":":
+                yield f"{number}) (integer) {int(rest)}"
+            else:
+                text = replies.read(int(rest) + 2)[:-2].decode().replace('"', '\\"')
+                yield f'{number}) "{text}"'
 
 
 def subscribers(stack: Stack) -> int:

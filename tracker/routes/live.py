@@ -23,6 +23,7 @@ PARTS = {
         "text/javascript; charset=utf-8": (
             "main.js",
             "stream.js",
+            "pace.js",
             "model.js",
             "format.js",
             "chart.js",

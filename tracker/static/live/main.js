@@ -5,13 +5,13 @@ import { Chart } from './chart.js'
 import { Detail, write } from './detail.js'
 import { ago, clock, count, perSecond, percent } from './format.js'
 import { Model, series, visitorsOf } from './model.js'
+import { isSpent, pace } from './pace.js'
 import { Readers } from './readers.js'
 import { Changes, Health } from './side.js'
 import { Stream } from './stream.js'
 import { Table } from './table.js'
 
 const TICK_MS = 1_000
-const SLICE_MS = 8
 const SPEAK_MS = 60_000
 const QUIET_MS = 4_000
 const element = (id) => document.getElementById(id)
@@ -52,12 +52,7 @@ let spokenMs = performance.now()
 
 /** Takes what was told, and lets the screen have its turn where that is much. */
 async function take(kind, data) {
-  let startMs = performance.now()
-  for (const _ of model.take(kind, data)) {
-    if (performance.now() - startMs < SLICE_MS) continue
-    await new Promise((resolve) => setTimeout(resolve))
-    startMs = performance.now()
-  }
+  for (const _ of model.take(kind, data)) if (isSpent()) await pace()
   soon()
 }
 

@@ -1,5 +1,7 @@
 // The event stream: read, resumed where it broke, and known to be dead when it is silent.
 
+import { pace } from './pace.js'
+
 const SILENT_MS = 15_000
 const RETRY_MS = 500
 const RETRY_MOST_MS = 8_000
@@ -53,7 +55,10 @@ export class Stream {
       this.#alive()
       const blocks = (rest + value).split('\n\n')
       rest = blocks.pop()
-      for (const block of blocks) await this.#take(block)
+      for (const block of blocks) {
+        await pace()
+        await this.#take(block)
+      }
     }
   }
 
