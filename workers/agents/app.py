@@ -8,6 +8,7 @@ from schemas.frames import decode_frame, encode_frame
 from schemas.updates import Update, decode_update, encode_update
 from workers.runtime.agents import Agents, Decoded, Topic
 from workers.runtime.rekey import rekeyed
+from workers.runtime.stream import Named
 
 
 def _events(data: bytes) -> Decoded[Event]:
@@ -27,6 +28,7 @@ events = Topic[Event](
     encode=encode_event,
     at_ms=lambda event: event.received_at_ms,
     hash_of=hash_key,
+    named=lambda event: Named(event.message_id, event.traceparent),
 )
 touches = rekeyed(events, name="touches", record=lambda event: encode_frame([encode_event(event)]))
 updates = Topic[Update](name="updates", decode=_updates, encode=encode_update)

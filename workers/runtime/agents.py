@@ -34,7 +34,7 @@ from schemas.errors import AgentError
 from schemas.frames import FailedEvent
 from workers.runtime.sink import Outlet, Sink
 from workers.runtime.state import State
-from workers.runtime.stream import Stream
+from workers.runtime.stream import Named, Stream, nameless
 from workers.runtime.table import Codec, Entries, Table, TableOptions, WindowedTable
 from workers.settings import AgentSettings
 
@@ -62,7 +62,8 @@ class Topic(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     `decode` raises PoisonError for a record that is none. `at_ms` is when an event happened, the time of
     windows; without it, when its record arrived. `follows_clock` is whether that time passes where no event
     comes: it does not where whoever fills the stream may be far behind. `hash_of` is where the producer
-    puts a key. `encode` makes the bytes of one event, to keep where an agent failed on it.
+    puts a key. `encode` makes the bytes of one event, to keep where an agent failed on it. `named` is what an
+    event is found by in logs.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Topic(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     hash_of: Callable[[str], int] = kinesis_hash
     follows_clock: bool = True
     encode: Callable[[T], bytes] = msgspec.msgpack.encode
+    named: Callable[[T], Named] = nameless
 
 
 class TableParameter(msgspec.Struct, frozen=True):

@@ -55,6 +55,7 @@ def rekeyed(topic: Topic[T], *, name: str, record: Callable[[T], bytes]) -> Topi
         encode=encode,
         follows_clock=False,
         at_ms=None if at_ms is None else lambda keyed: at_ms(keyed.event),
+        named=lambda keyed: topic.named(keyed.event),
     )
 
 

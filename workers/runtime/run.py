@@ -7,11 +7,12 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from schemas.errors import AgentError, UnavailableError
+from schemas.logs import about
 from workers.runtime.backoff import backoff_s
 from workers.runtime.clock import Clock
 from workers.runtime.leaks import leaving_nothing
 from workers.runtime.state import State
-from workers.runtime.stream import Item, Stream
+from workers.runtime.stream import Item, Named, Stream, nameless
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class AgentRun(Generic[T]):
         *,
         retries: Retries,
         clock: Clock,
+        named: Callable[[T], Named] = nameless,
     ) -> None:
         self._name = name
         self._call = call
@@ -61,6 +63,7 @@ class AgentRun(Generic[T]):
         self._failures = failures
         self._retries = retries
         self._clock = clock
+        self._named = named
         self._attempts = 0
         self._last: Item[T] | None = None
         self._waits = self._backoff()
@@ -106,7 +109,8 @@ class AgentRun(Generic[T]):
             if self._attempts >= self._retries.attempts:
                 return await self._pass_over(items[0], error)
         wait_s = next(self._waits)
-        log.warning("%s failed on %s, next attempt in %.1f s: %r", self._name, _where(items), wait_s, error)
+        text = "%s failed on %s, next attempt in %.1f s: %r"
+        log.warning(text, self._name, _where(items), wait_s, error, extra=self._about(items))
         self._stream.hand_again()
         await self._sleep(wait_s)
 
@@ -116,7 +120,7 @@ class AgentRun(Generic[T]):
         self._attempts += 1
 
     async def _pass_over(self, item: Item[T], error: Exception) -> None:
-        log.error("%s gives up on %s", self._name, _where([item]), exc_info=error)
+        log.error("%s gives up on %s", self._name, _where([item]), exc_info=error, extra=self._about([item]))
         for wait_s in self._backoff():
             try:
                 await self._failures.keep(item, error)
@@ -125,6 +129,9 @@ class AgentRun(Generic[T]):
                 await self._sleep(wait_s)
             else:
                 return await self._stream.done()
+
+    def _about(self, items: Sequence[Item[T]]) -> dict[str, str]:
+        return about(*self._named(items[0].event)) if len(items) == 1 else {}
 
     async def _sleep(self, wait_s: float) -> None:
         await self._clock.sleep_until(self._clock.now_ms() + round(wait_s * 1000))

@@ -108,7 +108,16 @@ class ShardWork:
             feed, state, table.commit, clock, _pace(settings, self._agent.topic), position=position
         )
         retries = Retries(attempts=settings.event_attempts, most_s=settings.retry_most_ms / 1000)
-        run = AgentRun(self._agent.name, call, stream, state, failed, retries=retries, clock=clock)
+        run = AgentRun(
+            self._agent.name,
+            call,
+            stream,
+            state,
+            failed,
+            retries=retries,
+            clock=clock,
+            named=self._agent.topic.named,
+        )
         self._feed, self._reading = feed, stream
         if self.is_stopped:
             feed.stop()
@@ -144,6 +153,7 @@ class ShardWork:
             agent=self._agent.name,
             stream=self._stream,
             encode=self._agent.topic.encode,
+            named=self._agent.topic.named,
         )
 
 

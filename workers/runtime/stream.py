@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -44,6 +45,18 @@ class Origin(NamedTuple):
     shard_id: str
     sequence_number: str
     place: int
+
+
+class Named(NamedTuple):
+    """What an event is found by in logs, where it has it."""
+
+    message_id: UUID | None = None
+    traceparent: str | None = None
+
+
+def nameless(event: object) -> Named:
+    """The name of what has none."""
+    return Named()
 
 
 class Keyed(msgspec.Struct, Generic[T], frozen=True):

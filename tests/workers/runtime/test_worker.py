@@ -6,10 +6,12 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.errors import AgentError
 from schemas.failures import FailedRecord, decode_failed
 from schemas.leases import SHARD_END
+from schemas.traces import trace_id
 from tests.kinesis import InMemoryKinesis, client_error
 from tests.workers.counting import Numbered, Seen, numbers
 from tests.workers.crowd import Crowd, crowd
@@ -17,9 +19,10 @@ from tests.workers.dynamodb import LEASES, STATE
 from tests.workers.turns import Commit, intruded
 from workers.runtime.agents import Agents
 from workers.runtime.sink import Sink
-from workers.runtime.stream import Stream
+from workers.runtime.stream import Named, Stream
 from workers.runtime.table import Table, TableOptions
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 KEYS = [f"key-{number}" for number in range(40)]
 ROUNDS = 60
 KILL_EVERY = 8
@@ -134,10 +137,12 @@ async def test_throttled_reads_and_expired_iterators_lose_nothing() -> None:
         assert workers.table("astray", int) == {}
 
 
-async def test_a_raising_agent_sets_the_event_aside_and_stalls_nobody() -> None:
+async def test_a_raising_agent_sets_the_event_aside_and_stalls_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     agents = Agents()
 
-    @agents.agent(numbers)
+    @agents.agent(replace(numbers, named=lambda event: Named(traceparent=TRACEPARENT)))
     async def fragile(stream: Stream[Numbered], seen: Table[str, Seen]) -> None:
         async for event in stream:
             seen[event.key] = Seen(seen[event.key].count + 1, event.number)
@@ -159,6 +164,9 @@ async def test_a_raising_agent_sets_the_event_aside_and_stalls_nobody() -> None:
 
     ((key, body),) = workers.s3.objects.items()
     failed = decode_failed(body)
+    assert failed.traceparent == TRACEPARENT
+    lines = [each for each in caplog.records if getattr(each, "trace_id", None) == trace_id(TRACEPARENT)]
+    assert {each.name for each in lines} == {"workers.runtime.run", "workers.runtime.failed"}
     assert key == failed.key == f"agents/fragile/events/{failed.shard_id}/{failed.sequence_number}-1.json"
     assert (failed.agent, failed.index, failed.reason) == ("fragile", 1, "agent_failed")
     assert "ValueError: no good" in failed.detail and "in fragile" in failed.detail
