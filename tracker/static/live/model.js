@@ -14,7 +14,8 @@ const TASK_SILENT_MS = 5_000
 const READER_SILENT_MS = 1_200_000
 const NONE = [0, 0, 0, 0]
 
-/** Events per second over the last ten seconds, from a count that only grows. */
+/** Events per second over the last ten seconds or so, from a count that only grows: since the last sample before them,
+ * over all the time since, as long as samples follow one another. */
 class Rate {
   #times = []
   #counts = []
@@ -38,7 +39,7 @@ class Rate {
   at(nowMs) {
     this.#forget(nowMs)
     if (!this.#times.length) return null
-    const spanMs = Math.min(RATE_MS, nowMs - this.#times[0])
+    const spanMs = Math.min(RATE_MS + 2 * SAMPLE_MS, nowMs - this.#times[0])
     return spanMs < RATE_LEAST_MS ? null : ((this.#counted - this.#counts[0]) * 1_000) / spanMs
   }
 
@@ -254,7 +255,10 @@ export class Model {
     }
     row.totals = totals
     row.revision += 1
-    if (nowMs < this.#settledMs || !this.complete) return row.rate.reset(nowMs, row.stored)
+    if (nowMs < this.#settledMs || !this.complete) {
+      this.rate.reset(nowMs, this.#flow)
+      return row.rate.reset(nowMs, row.stored)
+    }
     row.rate.note(nowMs, row.stored)
     this.#flow += row.stored - before
     this.rate.note(nowMs, this.#flow)
