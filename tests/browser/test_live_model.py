@@ -1,4 +1,4 @@
-"""What the live page makes of what it is told, in a browser whose clock the test turns; no tracker is there."""
+"""What the live page makes of what it is told, in a browser whose clock the test turns, without a tracker."""
 
 from collections.abc import Iterator
 from pathlib import Path
