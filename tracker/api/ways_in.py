@@ -1,4 +1,4 @@
-"""The API: a row for each method of each path, in README's order. `/openapi.json` is made of it."""
+"""The ways in: how events come, one or many, from whom."""
 
 from decimal import Decimal
 from uuid import UUID
@@ -7,8 +7,6 @@ from schemas.errors import (
     BufferFullError,
     CoreDataUnavailableError,
     DrainingError,
-    EventNotFoundError,
-    EventsUnavailableError,
     ExpiredSignatureError,
     NotAcknowledgedError,
     NotConfiguredError,
@@ -16,30 +14,18 @@ from schemas.errors import (
     ProgramNotFoundError,
     RateLimitedError,
     SignatureError,
-    TooManyWatchersError,
     UnsupportedMediaTypeError,
-    UpdateStreamUnavailableError,
 )
-from schemas.programs import PublicProgram, Totals
 from tracker.answers import JSON
-from tracker.changes import Change
 from tracker.openapi import MESSAGE_ID, PROGRAM_ID, Answer, Body, Errors, Operation
 from tracker.requests import EventRequest
-from tracker.routes.cache import SAMPLES, FillAnswer, PurgeAnswer
 from tracker.routes.click import ClickRequest
 from tracker.routes.events import Accepted, BatchAnswer, EventAnswer, Rejected
-from tracker.routes.health import HealthAnswer
-from tracker.routes.live import PARTS, StreamQuery
 from tracker.routes.postback import PostbackAnswer, PostbackRequest
-from tracker.routes.programs import ChangeQuery, KeyAnswer, PageAnswer, PageQuery, ProgramAnswer, ProgramBody
-from tracker.routes.stored import EventQuery, EventsAnswer, EventsQuery, StoredEventAnswer
 
 MSGPACK = "application/msgpack"
 NDJSON = "application/x-ndjson"
 TEXT = "text/plain"
-
-_VERSION = 1_795_477_946_559_466
-_RECEIVED_AT_MS = 1_795_477_946_560
 _TAKING: Errors = (
     RateLimitedError,
     BufferFullError,
@@ -47,8 +33,6 @@ _TAKING: Errors = (
     DrainingError,
     CoreDataUnavailableError,
 )
-_CHANGING: Errors = (UpdateStreamUnavailableError,)
-
 _EVENT = EventAnswer(
     user_agent="curl/8.5.0",
     program_id=PROGRAM_ID,
@@ -89,35 +73,6 @@ _SLOWER = BatchAnswer(
     results=[],
     errors=[Rejected(index=0, reason="rate_limited", detail="more than 10 events a second of this program")],
 )
-_PROGRAM = ProgramAnswer(
-    PublicProgram(
-        program_id=PROGRAM_ID,
-        name="program2",
-        customer_id=9124,
-        customer_name="Customer2",
-        checksum="124",
-        version=_VERSION,
-        written_version=_VERSION,
-    ),
-    Totals(views=5, clicks=3, conversions=2, invalid=1),
-)
-_CHANGED = Change(program_id=PROGRAM_ID, version=_VERSION, applied=True)
-_SENT = Change(program_id=PROGRAM_ID, version=_VERSION, applied=False)
-_CHANGE_ANSWERS = {
-    200: Answer(meaning="this task has applied it", example=_CHANGED),
-    202: Answer(meaning="on its way", example=_SENT),
-}
-_FILL_ANSWERS = {
-    200: Answer(
-        meaning="this task has applied all",
-        example=FillAnswer([Change(program_id=each, version=_VERSION, applied=True) for each in SAMPLES]),
-    ),
-    202: Answer(meaning="on their way", example=FillAnswer([_SENT])),
-}
-_PURGE_ANSWERS = {
-    200: Answer(meaning="this task's memory is empty", example=PurgeAnswer(_VERSION, True)),
-    202: Answer(meaning="on its way", example=PurgeAnswer(_VERSION, False)),
-}
 _IMAGE = Answer(
     meaning="one transparent pixel",
     media_type="image/gif",
@@ -130,22 +85,7 @@ _POSTBACK = PostbackAnswer(
     message_id=UUID("3cf4c7a3-b3f8-545a-a9bc-b97717d99f6e"),
     valid=True,
 )
-_STORED = StoredEventAnswer(
-    message_id=MESSAGE_ID,
-    kind="click",
-    received_at_ms=_RECEIVED_AT_MS,
-    program_id=PROGRAM_ID,
-    program_name="program2",
-    customer_id=9124,
-    customer_name="Customer2",
-    checksum="124",
-    program_version=_VERSION,
-    valid=True,
-    visitor="v1",
-)
-_KEY = KeyAnswer(PROGRAM_ID, 0, "f8fff3ee0af2f50527c1b25c2665d44c1fc2764add3110871ddb9d5e4b1ab1f4")
 _TAGGED = {"ETag": "of the script as it is now"}
-
 _AGAIN_HEADER = {"Retry-After": "seconds after which to load it again"}
 
 
@@ -153,7 +93,7 @@ def _page(meaning: str, headers: dict[str, str] | None = None) -> Answer:
     return Answer(meaning=f"a page: {meaning}", media_type="text/html", headers=_OUTCOME | (headers or {}))
 
 
-OPERATIONS = (
+WAYS_IN: tuple[Operation, ...] = (
     Operation(
         name="getEvent",
         method="GET",
@@ -308,193 +248,5 @@ OPERATIONS = (
             ),
         )
         for method in ("GET", "POST")
-    ),
-    Operation(
-        name="getProgram",
-        method="GET",
-        path="/programs/{programId}",
-        summary="Core data of a program, with live totals",
-        answers={200: Answer(meaning="as this task knows it", example=_PROGRAM)},
-        errors=(ProgramNotFoundError, CoreDataUnavailableError),
-    ),
-    Operation(
-        name="listPrograms",
-        method="GET",
-        path="/programs",
-        summary="Programs page by page, in no particular order",
-        query=PageQuery(limit=10),
-        answers={200: Answer(meaning="a page", example=PageAnswer([_PROGRAM], None))},
-        errors=(CoreDataUnavailableError,),
-    ),
-    Operation(
-        name="getProgramKey",
-        method="GET",
-        path="/programs/{programId}/key",
-        summary="The key that the program's partners sign with",
-        answers={200: Answer(meaning="of this version", example=_KEY)},
-        errors=(ProgramNotFoundError, CoreDataUnavailableError, NotConfiguredError),
-        admin=True,
-    ),
-    Operation(
-        name="listEvents",
-        method="GET",
-        path="/programs/{programId}/events",
-        summary="Stored events of a program, newest first, page by page",
-        query=EventsQuery(from_ms=_RECEIVED_AT_MS, limit=10),
-        answers={200: Answer(meaning="a page", example=EventsAnswer([_STORED], None))},
-        errors=(ProgramNotFoundError, EventsUnavailableError),
-        admin=True,
-    ),
-    Operation(
-        name="getStoredEvent",
-        method="GET",
-        path="/events/{messageId}",
-        summary="A stored event of a program; message ids are of a program, so it must be named",
-        query=EventQuery(program_id=PROGRAM_ID),
-        answers={200: Answer(meaning="as it is stored", example=_STORED)},
-        errors=(EventNotFoundError, EventsUnavailableError),
-        admin=True,
-    ),
-    Operation(
-        name="putProgram",
-        method="PUT",
-        path="/programs/{programId}",
-        summary="Makes a program what the body says, known or not",
-        query=ChangeQuery(wait=True),
-        body=Body(
-            kind=ProgramBody,
-            example=ProgramBody(
-                name="Autumn sale", customer_id=9124, customer_name="Customer2", checksum="124"
-            ),
-        ),
-        answers=_CHANGE_ANSWERS,
-        errors=_CHANGING,
-        admin=True,
-    ),
-    Operation(
-        name="deleteProgram",
-        method="DELETE",
-        path="/programs/{programId}",
-        summary="Removes a program, known or not",
-        query=ChangeQuery(wait=True),
-        answers=_CHANGE_ANSWERS,
-        errors=(ProgramNotFoundError, *_CHANGING),
-        admin=True,
-    ),
-    *(
-        Operation(
-            name=f"{method.lower()}CacheFill",
-            method=method,
-            path="/cache/fill",
-            summary="Loads the sample programs through the update stream",
-            answers=_FILL_ANSWERS,
-            errors=_CHANGING,
-            admin=True,
-        )
-        for method in ("GET", "POST")
-    ),
-    *(
-        Operation(
-            name=f"{method.lower()}CachePurge",
-            method=method,
-            path="/cache/purge",
-            summary="Empties Redis's program keys and every task's memory",
-            answers=_PURGE_ANSWERS,
-            errors=_CHANGING,
-            admin=True,
-        )
-        for method in ("GET", "POST")
-    ),
-    Operation(
-        name="getHealthLive",
-        method="GET",
-        path="/health/live",
-        summary="Whether this task lives",
-        answers={200: Answer(meaning="it does", example=HealthAnswer("alive"))},
-    ),
-    *(
-        Operation(
-            name=f"getHealth{path.capitalize()}",
-            method="GET",
-            path=f"/health/{path}",
-            summary="Whether this task takes events",
-            answers={200: Answer(meaning="it does", example=HealthAnswer("ready"))},
-            errors=(DrainingError,),
-        )
-        for path in ("ready", "check")
-    ),
-    Operation(
-        name="getFront",
-        method="GET",
-        path="/",
-        summary="The way to the page",
-        answers={
-            302: Answer(meaning="to `/live`", media_type=None, headers={"Location": "the page, always"})
-        },
-    ),
-    Operation(
-        name="getLive",
-        method="GET",
-        path="/live",
-        summary="The page that shows what happens as it happens",
-        answers={
-            200: Answer(meaning="the page", media_type="text/html", headers=_TAGGED),
-            304: Answer(meaning="the page that you have", media_type=None, headers=_TAGGED),
-        },
-    ),
-    *(
-        Operation(
-            name=f"getLive{name.title().replace('.', '')}",
-            method="GET",
-            path=f"/live/{name}",
-            summary="A part of the page",
-            answers={
-                200: Answer(
-                    meaning="the part", media_type=part.content_type.partition(";")[0], headers=_TAGGED
-                ),
-                304: Answer(meaning="the part that you have", media_type=None, headers=_TAGGED),
-            },
-        )
-        for name, part in PARTS.items()
-    ),
-    Operation(
-        name="getLiveStream",
-        method="GET",
-        path="/live/stream",
-        summary="What this task knows, and each change of it, as server-sent events: docs/live-updates.md",
-        query=StreamQuery(once=True),
-        answers={
-            200: Answer(
-                meaning="without `once`, until the client leaves or the task stops",
-                example="event: snapshot",
-                media_type="text/event-stream",
-            )
-        },
-        errors=(TooManyWatchersError, DrainingError),
-    ),
-    Operation(
-        name="getOpenapi",
-        method="GET",
-        path="/openapi.json",
-        summary="This document",
-        answers={200: Answer(meaning="OpenAPI 3.1", example={"openapi": "3.1.0"})},
-    ),
-    Operation(
-        name="getDocs",
-        method="GET",
-        path="/docs",
-        summary="This document as a page",
-        answers={200: Answer(meaning="a page", media_type="text/html")},
-    ),
-    Operation(
-        name="getMetrics",
-        method="GET",
-        path="/metrics",
-        summary="This task's state, for Prometheus",
-        answers={
-            200: Answer(
-                meaning="Prometheus text format", example="tracker_link_up 1.0", media_type="text/plain"
-            )
-        },
     ),
 )
