@@ -24,11 +24,11 @@ from tracker.catalog import Catalog
 from tracker.changes import Changes
 from tracker.core_data import DynamoDBLevel, Level, RedisLevel
 from tracker.events import EventMaker
-from tracker.follower import Follower
 from tracker.intake import Intake
 from tracker.limits import Limits
 from tracker.link import Link
-from tracker.live import Live
+from tracker.live.follower import Follower
+from tracker.live.stream import Live
 from tracker.memory import Memory
 from tracker.models import lean_session
 from tracker.outcomes import CountedTracking

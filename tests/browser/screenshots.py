@@ -26,7 +26,7 @@ from schemas.redis import PUBLISH_IF_MORE, minute_change
 from tests.browser.conftest import CHROMIUM
 from tests.browser.live import DESKTOP, PHONE, TOKEN, LivePage
 from tests.system.conftest import ROOT, Stack, running_stack
-from tracker.recent import starts
+from tracker.live.recent import starts
 from tracker.services import clock_ms
 
 LOAD_MS = 20_000

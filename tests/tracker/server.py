@@ -19,14 +19,14 @@ from tests.factories import NOW_MS, VERSION, applied, click, core_data, program,
 from tests.tracker.documented import DocumentedClient
 from tests.tracker.ports import Clock, FakeLevel, tracker_settings
 from tracker.app import create_app
-from tracker.board import Board
 from tracker.catalog import Catalog, Page
 from tracker.changes import Changes
 from tracker.connections import Connection
-from tracker.entries import State
 from tracker.frames import SentFrames
 from tracker.intake import Intake, Lane, Offer
-from tracker.live import Live
+from tracker.live.board import Board
+from tracker.live.entries import State
+from tracker.live.stream import Live
 from tracker.openapi import MESSAGE_ID
 from tracker.programs import Programs
 from tracker.pulse import Pulse

@@ -4,8 +4,8 @@ from typing import Any
 
 from schemas.invalidations import CacheInvalidated, ProgramInvalidated, TaskReported
 from tests.factories import NOW_MS, program
-from tracker.board import Board
-from tracker.news import NEWS_MAX, NEWS_MAX_AGE_MS, News, NewsDesk
+from tracker.live.board import Board
+from tracker.live.news import NEWS_MAX, NEWS_MAX_AGE_MS, News, NewsDesk
 
 AGO_MS = 40
 

@@ -2,8 +2,8 @@
 
 from schemas.health import Failures, Lag
 from schemas.redis import HEALTH_WINDOW_MS
-from tracker.board import Board
-from tracker.entries import reader_row
+from tracker.live.board import Board
+from tracker.live.entries import reader_row
 
 READERS_MAX = 5_000
 """Shards of readers that are told of."""

@@ -38,12 +38,12 @@ from schemas.redis import (
     tasks_channel,
     totals_channel,
 )
-from tracker.board import Board
 from tracker.catalog import Page
-from tracker.entries import Gone, State, Task, minute_row, totals_row
-from tracker.health import HealthDesk
-from tracker.news import NewsDesk
-from tracker.recent import RecentMinutes, starts
+from tracker.live.board import Board
+from tracker.live.entries import Gone, State, Task, minute_row, totals_row
+from tracker.live.health import HealthDesk
+from tracker.live.news import NewsDesk
+from tracker.live.recent import RecentMinutes, starts
 from tracker.settings import TrackerSettings
 from tracker.subscription import Subscription
 

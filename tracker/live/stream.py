@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from schemas.errors import DrainingError, TooManyWatchersError
-from tracker.board import Board
+from tracker.live.board import Board
 from tracker.settings import TrackerSettings
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor
@@ -30,7 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Follower(Protocol):
-    """Keeps a board true: see tracker.follower.Follower."""
+    """Keeps a board true: see tracker.live.follower.Follower."""
 
     def actors(self) -> Mapping[str, Callable[[], Awaitable[None]]]: ...
 

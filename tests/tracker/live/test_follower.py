@@ -33,12 +33,12 @@ from schemas.redis import (
 )
 from tests.factories import NOW_MS, program
 from tests.tracker.ports import Clock, tracker_settings
-from tracker.board import Board
 from tracker.catalog import Page
-from tracker.entries import Gone, ReaderRow, State, Task
-from tracker.follower import TASK_SILENT_MS, Follower
-from tracker.health import SILENT_MS
-from tracker.news import News
+from tracker.live.board import Board
+from tracker.live.entries import Gone, ReaderRow, State, Task
+from tracker.live.follower import TASK_SILENT_MS, Follower
+from tracker.live.health import SILENT_MS
+from tracker.live.news import News
 from tracker.settings import TrackerSettings
 from workers.runtime.backoff import backoff_s
 from workers.runtime.supervisor import Supervisor

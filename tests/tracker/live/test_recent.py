@@ -6,7 +6,7 @@ import pytest
 
 from schemas.minutes import MINUTE_MS, Minute, minute_of
 from tests.factories import NOW_MS
-from tracker.recent import MINUTES, RecentMinutes, starts
+from tracker.live.recent import MINUTES, RecentMinutes, starts
 
 START_MS = minute_of(NOW_MS)
 FIRST, MORE, OTHER = Minute(views=1), Minute(views=3, visitors=2), Minute(clicks=5)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.board import Board
+from tracker.live.board import Board
 
 KEYS = st.sampled_from([("totals", "a"), ("totals", "b"), ("programs", "a"), ("minutes", "a", 60_000)])
 CHANGES = st.lists(st.tuples(KEYS, st.integers(0, 3)), max_size=40)

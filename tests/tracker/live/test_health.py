@@ -2,9 +2,9 @@
 
 from schemas.health import Failures, Lag
 from tests.factories import NOW_MS
-from tracker.board import Board
-from tracker.entries import ReaderRow
-from tracker.health import READERS_MAX, SILENT_MS, HealthDesk
+from tracker.live.board import Board
+from tracker.live.entries import ReaderRow
+from tracker.live.health import READERS_MAX, SILENT_MS, HealthDesk
 
 
 def lag(shard_id: str = "s", *, lag_ms: int = 120, at_ms: int = NOW_MS) -> Lag:

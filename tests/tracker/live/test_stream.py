@@ -10,8 +10,8 @@ import pytest
 from schemas.errors import DrainingError, TooManyWatchersError
 from tests.tracker.ports import Clock, tracker_settings
 from tests.tracker.server import FakeFollower
-from tracker.board import Board
-from tracker.live import HEARTBEAT, OPENING, Live
+from tracker.live.board import Board
+from tracker.live.stream import HEARTBEAT, OPENING, Live
 
 WAIT_S = 5
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from schemas.invalidations import CacheInvalidated, ProgramInvalidated, TaskReported
 from schemas.programs import Program
 from schemas.redis import RECORD_TTL_S
-from tracker.board import Board
+from tracker.live.board import Board
 
 NEWS_MAX = 50
 """Changes kept."""
