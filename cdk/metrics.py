@@ -89,6 +89,7 @@ class OwnMetrics:
         yield _graph("Age of batches", [self.greatest(metrics.FUNCTION_LAG)], width)
         yield _graph("Records of workers", [self.by(metrics.WORKER_RECORDS, "reader")], width)
         yield _graph("Lag of workers", [self.greatest(metrics.WORKER_LAG, "reader")], width)
+        yield _graph("Failures", [self.greatest(metrics.WORKER_FAILURES)], width)
 
     def _spread(self, metric: Metric) -> list[cloudwatch.IMetric]:
         return [self.of_trackers(metric, percentile) for percentile in PERCENTILES]
