@@ -115,8 +115,8 @@ def _streams(traffic: Traffic) -> Iterator[Line]:
         yield Line("event stream, PUT payload units", units * prices.PUT_UNIT.usd, "taking in")
     else:
         yield from _on_demand(traffic)
-    totals = traffic.counted_s * SECONDS * prices.PUT_UNIT.usd
-    yield Line("update stream", _shard_hours(updates) + totals, "core data")
+    told = traffic.told_s * SECONDS * prices.PUT_UNIT.usd
+    yield Line("update stream", _shard_hours(updates) + told, "core data")
     touched = traffic.requests_s * traffic.assume.touches * SECONDS * prices.PUT_UNIT.usd
     yield Line("touch stream", _shard_hours(touches) + touched, "workers")
     if deployment.persist.enhanced_fan_out:

@@ -134,15 +134,20 @@ class Traffic(Struct, frozen=True, kw_only=True):
         return self.batches_s * self.programs_per_batch
 
     @property
+    def told_s(self) -> float:
+        """What `persist` puts on the update stream: totals, and of each batch how far behind it is."""
+        return self.counted_s + self.batches_s
+
+    @property
     def refreshes_s(self) -> float:
         """Invocations of `refresh`, at most: one for each read of a shard that finds something."""
-        return min(self.counted_s, self.deployment.update_stream.shards / self.assume.poll_s)
+        return min(self.told_s, self.deployment.update_stream.shards / self.assume.poll_s)
 
     @property
     def between_zones_bytes_s(self) -> float:
         """Messages of Redis to every tracker, of which those in its own zone are no such thing: totals, and
-        how far behind each agent is on each shard."""
-        messages_s = self.counted_s + self.leases * 1_000 / DEFAULT_REPORT_MS
+        how far behind each function and agent is on each shard."""
+        messages_s = self.told_s + self.leases * 1_000 / DEFAULT_REPORT_MS
         elsewhere = 1 - 1 / self.deployment.network.zones
         return messages_s * self.assume.message_bytes * self.tracker_tasks * elsewhere
 
