@@ -42,7 +42,7 @@ export class Readers {
     const mute = silentMs > SILENT_MS && (!FUNCTIONS.has(name) || this.#waits(name, toldMs))
     return {
       state: mute || lagMs > BEHIND_MS ? 'bad' : 'good',
-      words: [name, count(shards.length), mute ? `silent for ${ago(silentMs)}` : span(lagMs), `${ago(silentMs)} ago`],
+      words: [name, count(shards.length), mute ? `silent for ${ago(silentMs)}` : span(lagMs), silentMs < 1_000 ? 'now' : `${ago(silentMs)} ago`],
     }
   }
 

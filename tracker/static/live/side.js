@@ -129,6 +129,8 @@ export class Health {
   }
 }
 
+const events = (number) => `${count(number)} ${number === 1 ? 'event' : 'events'}`
+
 /** What a task's metrics say of what it has taken, of what it could not take, and of what waits. */
 function told(text) {
   const refused = new Map()
@@ -138,10 +140,10 @@ function told(text) {
     const outcome = /outcome="(\w+)"/.exec(labels)?.[1]
     if (name === 'tracker_events_total' && TAKEN.has(outcome)) taken += value
     else if (name === 'tracker_events_total' && value) refused.set(outcome, (refused.get(outcome) ?? 0) + value)
-    else if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', `${count(value)} events`])
+    else if (name === 'tracker_unacknowledged_events') found.push(['Waiting for Kinesis', events(value)])
   }
   const reasons = [...refused].map(([reason, number]) => `${count(number)} ${reason.replaceAll('_', ' ')}`)
-  found.push(['Taken by this task', `${count(taken)} events`], ['Not taken', reasons.join(', ') || 'none'])
+  found.push(['Taken by this task', events(taken)], ['Not taken', reasons.join(', ') || 'none'])
   return found
 }
 
