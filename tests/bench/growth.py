@@ -48,12 +48,14 @@ async def grow(plan: Plan) -> Growth:
             await run(case, 0, once=True)
         idle_kb = await _kb_per_idle_connection(second)
         points = await _points(plan, bare, [*by_shards, *by_connections, *by_programs])
+        with started.cores.shared([first.pid, second.pid]):
+            tasks = await _tasks(plan, [first, second])
         return Growth(
             plan=plan,
             shards=points[: len(SHARDS)],
             connections=points[len(SHARDS) : -len(WARM_PROGRAMS)],
             programs=points[-len(WARM_PROGRAMS) :],
-            tasks=await _tasks(plan, [first, second]),
+            tasks=tasks,
             kb_per_idle_connection=idle_kb,
         )
 

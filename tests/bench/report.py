@@ -24,7 +24,8 @@ Made by `make bench`; no figure was typed. {machine}.
 Everything ran on this one machine, the load included, so the ratios say more than the figures: each case is
 compared with a *bare* Sanic route, which only returns the same JSON, within the same round. CPU seconds are
 those that the system says the process under test has used (`/proc`), so that what else the machine does
-counts little. The Kinesis is a sink that does no more than the protocol asks.
+counts little; that process has a core to itself, and what loads it the others. The Kinesis is a sink that
+does no more than the protocol asks.
 
 - *bare*: Sanic alone. *naive*: a Sanic route that awaits aiobotocore's `put_record` for each event.
 - *durable*: the tracker, which answers once Kinesis has confirmed. *buffered*: once the event is queued.

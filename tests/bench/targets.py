@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from cdk.local.ports import free_ports
 from schemas.redis import PUBLISH_IF_NEWER, program_change
+from tests.bench.cores import Cores, first_kept_free
 from tests.bench.processes import CREDENTIALS, in_image, module, running, tracker_environment, valkey
 from tests.bench.requests import FIRST_PROGRAM, HOPS
 from tests.bench.sink import PROGRAM
@@ -33,7 +34,8 @@ class Target(NamedTuple):
 class Bench:
     """Starts targets. All talk to one Redis; each tracker to a sink of its own number of shards."""
 
-    def __init__(self, stack: ExitStack, *, redis_url: str, sink_ms: int) -> None:
+    def __init__(self, stack: ExitStack, *, cores: Cores, redis_url: str, sink_ms: int) -> None:
+        self.cores = cores
         self._stack = stack
         self._redis_url = redis_url
         self._sink_ms = sink_ms
@@ -55,13 +57,15 @@ class Bench:
             proxy_hops=HOPS,
             **fields,
         )
-        return await self._listening(name, port, in_image("tracker"), variables)
+        return await self._measured(name, port, in_image("tracker"), variables)
 
     async def sink(self, *, shards: int) -> str:
         """The address of the sink of so many shards."""
         if shards not in self._sinks:
             (port,) = free_ports(1)
-            await self._listening("sink", port, module("tests.bench.sink", port, self._sink_ms, shards))
+            sink = module("tests.bench.sink", port, self._sink_ms, shards)
+            self._stack.enter_context(running(sink))
+            await until_open(port)
             self._sinks[shards] = f"http://127.0.0.1:{port}"
         return self._sinks[shards]
 
@@ -81,12 +85,13 @@ class Bench:
         self, name: str, command: list[str], environment: dict[str, str] | None = None
     ) -> Target:
         (port,) = free_ports(1)
-        return await self._listening(name, port, [*command, str(port)], environment)
+        return await self._measured(name, port, [*command, str(port)], environment)
 
-    async def _listening(
-        self, name: str, port: int, command: list[str], environment: dict[str, str] | None = None
+    async def _measured(
+        self, name: str, port: int, command: list[str], environment: dict[str, str] | None
     ) -> Target:
         pid = self._stack.enter_context(running(command, environment))
+        self.cores.give_first(pid)
         await until_open(port)
         return Target(name, port, pid)
 
@@ -95,10 +100,11 @@ class Bench:
 async def bench(*, sink_ms: int) -> AsyncIterator[Bench]:
     """What it starts ends with the block."""
     with ExitStack() as stack:
+        cores = stack.enter_context(first_kept_free())
         (port,) = free_ports(1)
         stack.enter_context(running(valkey(port)))
         await until_open(port)
-        yield Bench(stack, redis_url=f"redis://127.0.0.1:{port}", sink_ms=sink_ms)
+        yield Bench(stack, cores=cores, redis_url=f"redis://127.0.0.1:{port}", sink_ms=sink_ms)
 
 
 async def until_open(port: int) -> None:
