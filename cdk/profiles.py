@@ -200,7 +200,6 @@ ITEMS = Persist()
 
 SMALL = Deployment(
     network=Network(egress="public"),
-    cache=Cache(engine="valkey"),
     persist=PACKED,
     tracker=Tracker(cpu=256, memory_mb=512, tasks_min=2, tasks_max=8, requests_per_task_minute=15_000),
     workers=Workers(cpu=256, memory_mb=512, tasks_min=1, tasks_max=2, spot=True, on_demand_min=0),

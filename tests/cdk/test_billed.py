@@ -1,5 +1,8 @@
 """The model of the bill is held against the templates: every type of resource, and how many there are."""
 
+import pkgutil
+from importlib import import_module
+
 import pytest
 
 from cdk.billed import BILLED, FREE
@@ -9,8 +12,9 @@ from cdk.traffic import READING_AGENTS, Traffic
 from cdk.watching import FILTER_METRICS, TRACKING_POLICIES, alarm_metrics
 from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly, Properties
+from workers import agents
 from workers.agents.app import events
-from workers.working import found
+from workers.runtime.agents import Agent
 
 EVERYTHING = {
     "profile": "standard",
@@ -113,6 +117,7 @@ def test_what_is_paid_by_the_hour_is_as_many_as_in_the_templates(deployed: Deplo
 
 
 def test_each_agent_that_reads_the_event_stream_is_paid_for() -> None:
-    registered = found().agents.values()
+    modules = [f"{agents.__name__}.{module.name}" for module in pkgutil.iter_modules(agents.__path__)]
+    named = [value for module in modules for value in vars(import_module(module)).values()]
 
-    assert sum(agent.topic is events for agent in registered) == READING_AGENTS
+    assert len({each for each in named if isinstance(each, Agent) and each.topic is events}) == READING_AGENTS

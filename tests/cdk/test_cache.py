@@ -1,5 +1,3 @@
-import pytest
-
 from tests.cdk.conftest import Synthesis
 from tests.cdk.templates import Assembly
 
@@ -14,16 +12,10 @@ def test_redis_survives_the_loss_of_a_zone(assembly: Assembly) -> None:
     assert group["MultiAZEnabled"] is True
 
 
-@pytest.mark.parametrize(
-    ("profile", "engine"),
-    [("small", ("valkey", "8.1")), ("standard", ("redis", "7.1")), ("large", ("redis", "7.1"))],
-)
-def test_redis_is_valkey_or_the_last_redis_of_elasticache(
-    assemblies: dict[str, Assembly], profile: str, engine: tuple[str, str]
-) -> None:
-    group = assemblies[profile].one(GROUP)
+def test_redis_is_the_last_one_of_elasticache(assembly: Assembly) -> None:
+    group = assembly.one(GROUP)
 
-    assert (group["Engine"], group["EngineVersion"]) == engine
+    assert (group["Engine"], group["EngineVersion"]) == ("redis", "7.1")
 
 
 def test_redis_takes_nothing_without_tls_and_password(assembly: Assembly) -> None:
@@ -47,7 +39,7 @@ def test_redis_is_in_the_private_subnets_behind_its_own_group(assembly: Assembly
 
 
 def test_valkey_is_one_setting_away(synthesise: Synthesis) -> None:
-    group = synthesise({"profile": "standard", "cache.engine": "valkey"}).one(GROUP)
+    group = synthesise({"cache.engine": "valkey"}).one(GROUP)
 
     assert (group["Engine"], group["EngineVersion"]) == ("valkey", "8.1")
 

@@ -145,8 +145,8 @@ def test_a_shard_that_all_read_together_takes_half_a_megabyte_a_second() -> None
 
 def test_every_node_that_a_profile_takes_has_a_price() -> None:
     assert {profile.cache.node_type for profile in PROFILES.values()} <= prices.NODES.keys()
-    redis = deployment({"cache.engine": "redis"})
-    assert line(lines(SMALL, 10), "Valkey") == pytest.approx(0.8 * line(lines(redis, 10), "Redis"))
+    valkey = deployment({"cache.engine": "valkey"})
+    assert line(lines(valkey, 10), "Valkey") == pytest.approx(0.8 * line(lines(SMALL, 10), "Redis"))
 
 
 def test_a_rate_that_a_profile_cannot_take_is_told() -> None:
