@@ -32,7 +32,7 @@ does no more than the protocol asks.
 - A request comes as a load balancer hands it on: from an address of its own, with a trace of its own, eight
   headers. A batch has 100 views, each of a visitor and with a referrer, which the default privacy reduces.
 
-    make bench                          # everything: about a quarter of an hour
+    make bench                          # everything: some ten minutes
     make bench ARGS="--quick"           # less of everything, about three minutes; to .run/bench/quick
     .venv/bin/python -m tests.bench tracker --only gzip
     .venv/bin/python -m tests.bench report      # this page again, of what was measured last\
