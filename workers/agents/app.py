@@ -9,6 +9,7 @@ from schemas.updates import Update, decode_update, encode_update
 from workers.runtime.agents import Agents, Decoded, Topic
 from workers.runtime.rekey import rekeyed
 from workers.runtime.stream import Named
+from workers.settings import AgentSettings
 
 
 def _events(data: bytes) -> Decoded[Event]:
@@ -20,7 +21,7 @@ def _updates(data: bytes) -> Decoded[Update]:
     return Decoded([(0, decode_update(data))])
 
 
-agents = Agents()
+agents = Agents(settings_type=AgentSettings)
 
 events = Topic[Event](
     name="events",

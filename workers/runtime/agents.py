@@ -9,8 +9,8 @@
             totals[event.program.program_id] += 1
 
 To register does nothing else: what agents need is bound to them by whoever runs them. An agent is called
-once for each shard, with a stream, tables and sinks of that shard's own, and the process's AgentSettings
-where it takes them; it ends when its stream ends.
+once for each shard, with a stream, tables and sinks of that shard's own, and the settings of its registry's
+type where it takes them; it ends when its stream ends.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,7 +36,6 @@ from workers.runtime.sink import Outlet, Sink
 from workers.runtime.state import State
 from workers.runtime.stream import Named, Stream, nameless
 from workers.runtime.table import Codec, Entries, Table, TableOptions, WindowedTable
-from workers.settings import AgentSettings
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -82,7 +81,7 @@ class TableParameter(msgspec.Struct, frozen=True):
     value_type: Any
     options: TableOptions
 
-    def made(self, entries: Entries, settings: AgentSettings) -> Table[Any, Any] | WindowedTable[Any, Any]:
+    def made(self, entries: Entries, settings: Any) -> Table[Any, Any] | WindowedTable[Any, Any]:
         codec: Codec[Any, Any] = Codec(self.key_type, self.value_type)
         default, window = self.options.default or _default(self.value_type), self.options.window
         if window is None:
@@ -100,9 +99,18 @@ class TableParameter(msgspec.Struct, frozen=True):
 class Agent(Generic[T]):
     """An agent as registered: its function, and what that takes. Call `bound` for each shard."""
 
-    def __init__(self, function: Callable[..., Awaitable[None]], topic: Topic[T], *, name: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Awaitable[None]],
+        topic: Topic[T],
+        *,
+        name: str,
+        settings_type: type | None = None,
+    ) -> None:
         self.name = name
         self.topic = topic
+        self.settings_type = settings_type
+        """Of the settings that it may take; None where there are none."""
         self.tables: dict[str, TableParameter] = {}
         self.sinks: list[str] = []
         self._function = function
@@ -115,9 +123,11 @@ class Agent(Generic[T]):
             raise AgentError(f"{name} takes no Stream")
 
     def bound(
-        self, state: State, outlets: Mapping[str, Outlet[Any]], settings: AgentSettings
+        self, state: State, outlets: Mapping[str, Outlet[Any]], settings: object
     ) -> Callable[[Stream[T]], Awaitable[None]]:
-        """The function on `state`, which gets its tables and sinks. Raises AgentError for a lost sink."""
+        """The function on `state`, which gets its tables and sinks. `settings` are of its `settings_type`.
+        Raises AgentError for a lost sink.
+        """
         given: dict[str, object] = {self._settings: settings} if self._settings else {}
         for name, parameter in self.tables.items():
             entries = Entries()
@@ -135,7 +145,7 @@ class Agent(Generic[T]):
             self._stream = name
         elif origin is Sink:
             self.sinks.append(name)
-        elif kind is AgentSettings:
+        elif kind is not None and kind is self.settings_type:
             self._settings = name
         elif origin in (Table, WindowedTable) and (origin is WindowedTable) == bool(options.window):
             key_type, value_type = get_args(kind)
@@ -143,7 +153,7 @@ class Agent(Generic[T]):
         elif origin in (Table, WindowedTable):
             raise AgentError(f"{self.name}: {name} needs a window if it is a WindowedTable, and only then")
         else:
-            kinds = "Stream, Table, WindowedTable, Sink or AgentSettings"
+            kinds = "Stream, Table, WindowedTable, Sink or settings of the registry's type"
             raise AgentError(f"{self.name}: {name} is no {kinds}: {kind}")
 
 
@@ -157,9 +167,10 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class Agents:
-    """The agents and timers of a program, by name."""
+    """The agents and timers of a program, by name, and the type of the settings that agents may take."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, settings_type: type | None = None) -> None:
+        self._settings_type = settings_type
         self.agents: dict[str, Agent[Any]] = {}
         self.timers: dict[str, Timer] = {}
 
@@ -170,7 +181,7 @@ class Agents:
         """
 
         def register(function: AgentFunction[T, P]) -> Agent[T]:
-            agent = Agent(function, topic, name=name or function.__name__)
+            agent = Agent(function, topic, name=name or function.__name__, settings_type=self._settings_type)
             self._claim(agent.name)
             self.agents[agent.name] = agent
             return agent

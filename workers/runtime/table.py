@@ -16,7 +16,6 @@ import msgspec
 
 from schemas.errors import TooLargeError
 from workers.runtime.window import Window, Windowing
-from workers.settings import AgentSettings
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,12 +31,13 @@ class TableOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `default` makes the value of a key that has none; without it, the value's type called without
     arguments does, where that can be. `merge` makes one value of two where two shards become one and
-    both know the key. `window` is asked of a WindowedTable, and of no other; it may depend on settings.
+    both know the key. `window` is asked of a WindowedTable, and of no other; it may be a function of the
+    settings that agents take.
     """
 
     default: Callable[[], Any] | None = None
     merge: Callable[[Any, Any], Any] | None = None
-    window: Windowing | Callable[[AgentSettings], Windowing] | None = None
+    window: Windowing | Callable[[Any], Windowing] | None = None
 
 
 class Change(NamedTuple):

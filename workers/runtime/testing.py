@@ -19,7 +19,6 @@ from workers.runtime.run import AgentRun, Retries
 from workers.runtime.state import State
 from workers.runtime.stream import Item, Origin, Pace, Stream
 from workers.runtime.table import Entries
-from workers.settings import AgentSettings
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ class TestContext(Generic[T]):
     __test__ = False
 
     def __init__(
-        self, agent: Agent[T], settings: AgentSettings, *, now_ms: int, attempts: int, idle_ms: int
+        self, agent: Agent[T], settings: object, *, now_ms: int, attempts: int, idle_ms: int
     ) -> None:
         self.clock = ManualClock(now_ms)
         self.sent: defaultdict[str, list[Any]] = defaultdict(list)
@@ -105,12 +104,15 @@ async def test_context(
     now_ms: int = 0,
     attempts: int = 1,
     idle_ms: int = 0,
-    settings: AgentSettings | None = None,
+    settings: object = None,
 ) -> AsyncIterator[TestContext[T]]:
-    """Runs `agent` until the context is left; then its stream ends. Raises what ended the agent."""
-    context = TestContext(
-        agent, settings or AgentSettings(), now_ms=now_ms, attempts=attempts, idle_ms=idle_ms
-    )
+    """Runs `agent` until the context is left; then its stream ends. Raises what ended the agent.
+
+    Where no settings are given, it gets those of an empty environment.
+    """
+    if settings is None and agent.settings_type is not None:
+        settings = agent.settings_type()
+    context = TestContext(agent, settings, now_ms=now_ms, attempts=attempts, idle_ms=idle_ms)
     async with context.running():
         yield context
 

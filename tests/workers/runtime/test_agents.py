@@ -10,7 +10,6 @@ from workers.runtime.state import State
 from workers.runtime.stream import Stream
 from workers.runtime.table import Table, TableOptions, WindowedTable
 from workers.runtime.window import tumbling
-from workers.settings import AgentSettings
 
 words = Topic[str](name="words", decode=lambda data: Decoded([(0, data.decode())]))
 
@@ -40,7 +39,7 @@ def test_each_shard_has_tables_of_its_own() -> None:
     agent = Agents().agent(words)(good)
     first, second = State(), State()
     for state in (first, second):
-        agent.bound(state, {"out": _outlet}, AgentSettings())
+        agent.bound(state, {"out": _outlet}, None)
 
     first.views["totals"]["a"] = 1  # type: ignore[index]
 
@@ -49,7 +48,7 @@ def test_each_shard_has_tables_of_its_own() -> None:
 
 def test_a_sink_that_nothing_takes_from_is_an_error() -> None:
     with pytest.raises(AgentError, match="good: nothing takes what it sends to out"):
-        Agents().agent(words)(good).bound(State(), {}, AgentSettings())
+        Agents().agent(words)(good).bound(State(), {}, None)
 
 
 def test_a_name_is_taken_once() -> None:
@@ -89,7 +88,7 @@ async def window_of_none(
     [
         (no_stream, "no_stream takes no Stream"),
         (no_coroutine, "no_coroutine is not an async function"),
-        (untyped, "untyped: totals is no Stream, Table, WindowedTable, Sink or AgentSettings"),
+        (untyped, "untyped: totals is no Stream, Table, WindowedTable, Sink or settings"),
         (two_streams, "two_streams: other is no"),
         (windowless, "windowless: minutes needs a window"),
         (window_of_none, "window_of_none: totals needs a window"),
