@@ -30,12 +30,12 @@ from tracker.link import Link
 from tracker.live.follower import Follower
 from tracker.live.stream import Live
 from tracker.memory import Memory
-from tracker.models import lean_session
 from tracker.outcomes import CountedTracking
 from tracker.programs import Programs
 from tracker.pulse import Pulse
 from tracker.puts import direct
 from tracker.reports import Health, Reports
+from tracker.sdk import lean_session
 from tracker.settings import TrackerSettings
 from tracker.signatures import Signatures
 from tracker.stored import EventItems, StoredEvents

@@ -1,8 +1,14 @@
 import os
 import sys
 
+import pytest
+
 from tests.bench.cores import first_kept_free
 from tests.bench.processes import running
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="only Linux lets a process choose its cores"
+)
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -54,7 +54,7 @@ def _clients() -> object:
 
 
 async def _opened() -> object:
-    from tracker.models import lean_session
+    from tracker.sdk import lean_session
     from tracker.services import AWS_SERVICES
 
     session = lean_session(AWS_SERVICES)

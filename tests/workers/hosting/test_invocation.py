@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from schemas.errors import SettingsError
+from tests.lambdas.recorded import RECORDED
 from tests.workers.ports import RecordingHandler, failing_from, record
 from workers.hosting.invocation import (
     Context,
@@ -33,26 +34,7 @@ def test_the_event_is_the_one_of_the_developer_guide() -> None:
 
     event = kinesis_event([read], ARN, role="lambda-role")
 
-    assert event == {
-        "Records": [
-            {
-                "kinesis": {
-                    "kinesisSchemaVersion": "1.0",
-                    "partitionKey": "1",
-                    "sequenceNumber": "49590338271490256608559692538361571095921575989136588898",
-                    "data": "SGVsbG8sIHRoaXMgaXMgYSB0ZXN0Lg==",
-                    "approximateArrivalTimestamp": 1545084650.987,
-                },
-                "eventSource": "aws:kinesis",
-                "eventVersion": "1.0",
-                "eventID": "shardId-000000000006:49590338271490256608559692538361571095921575989136588898",
-                "eventName": "aws:kinesis:record",
-                "invokeIdentityArn": "arn:aws:iam::123456789012:role/lambda-role",
-                "awsRegion": "us-east-2",
-                "eventSourceARN": ARN,
-            }
-        ]
-    }
+    assert event == RECORDED
 
 
 def test_a_record_without_partition_key_has_none_in_the_event() -> None:

@@ -6,7 +6,7 @@ import pytest
 from aiobotocore.session import AioSession, get_session
 from botocore.loaders import JSONFileLoader
 
-from tracker.models import LeanFiles, lean_session
+from tracker.sdk import LeanFiles, lean_session
 
 SERVICES = ("kinesis", "dynamodb")
 REGIONS = ("us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1")
